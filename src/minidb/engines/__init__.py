@@ -1,0 +1,1 @@
+"""Where ordered bytes live. Above this room only ``engines.port`` is known; ``engines.locate`` chooses an engine."""

@@ -1,0 +1,60 @@
+"""The LMDB engine behind the port."""
+
+from __future__ import annotations
+
+import os
+
+import lmdb
+
+from minidb.engines.lmdb import registry
+from minidb.engines.lmdb.errors import translate
+from minidb.engines.lmdb.folder import DATA_FILE
+from minidb.engines.lmdb.transactions import LmdbBase, LmdbSnapshot
+from minidb.engines.port import Capabilities
+from minidb.engines.write_buffer import SPILL_BYTES, BufferedTransaction
+from minidb.options import Options
+
+
+class LmdbEngine:
+    """An ``Engine`` on a folder. Several may share one open environment of the process."""
+
+    capabilities = Capabilities(name="lmdb", max_key_bytes=511, is_durable=True, has_many_writers=False)
+
+    def __init__(self, location: str | os.PathLike[str], options: Options, *, spill_bytes: int = SPILL_BYTES) -> None:
+        self._environment = registry.acquire(location, options)
+        self._spill_bytes = spill_bytes
+        self._is_closed = False
+        self.location = str(self._environment.folder)
+
+    def begin_read(self) -> LmdbSnapshot:
+        environment = self._environment
+        try:
+            transaction, known = environment.begin_read()
+        except lmdb.Error as error:
+            raise translate(error, self.location) from error
+        return LmdbSnapshot(environment, transaction, known)
+
+    def begin_write(self, timeout_s: float) -> BufferedTransaction:
+        write_lock = self._environment.write_lock
+        write_lock.acquire(timeout_s)
+        try:
+            return BufferedTransaction(LmdbBase(self._environment), spill_bytes=self._spill_bytes)
+        except BaseException as error:
+            write_lock.release()
+            if isinstance(error, lmdb.Error):
+                raise translate(error, self.location) from error
+            raise
+
+    def statistics(self) -> dict[str, int]:
+        information = self._environment.raw.info()
+        return {
+            "size_bytes": (self._environment.folder / DATA_FILE).stat().st_size,
+            "map_bytes": information["map_size"],
+            "readers": information["num_readers"],
+            "last_transaction_id": information["last_txnid"],
+        }
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            registry.release(self._environment)

@@ -1,0 +1,51 @@
+"""LMDB's exceptions, translated at the edge of the engine."""
+
+from __future__ import annotations
+
+import errno
+
+import lmdb
+
+from minidb.exceptions import (
+    CorruptionError,
+    DatabaseClosedError,
+    EngineError,
+    EngineUnavailableError,
+    KeyTooLargeError,
+    MiniDBError,
+    StorageFullError,
+    UnsupportedFormatError,
+)
+
+_CLOSED = "closed/deleted/dropped"  # what the binding says of a handle whose environment is gone
+
+
+def translate(error: lmdb.Error, path: str) -> MiniDBError:
+    """Return the error of ours that says what this one of LMDB's means. The caller raises it ``from`` the cause."""
+    if isinstance(error, lmdb.MapFullError):
+        return StorageFullError(
+            "The database has reached its greatest size",
+            hint="delete rows, or open it with a larger max_size_bytes",
+            path=path,
+        )
+    code = getattr(error, "code", None)
+    if isinstance(error, lmdb.DiskError) or code in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFullError("The disk is full", hint="free some space and run it again", path=path)
+    if isinstance(error, lmdb.BadValsizeError):
+        return KeyTooLargeError("A key is empty or longer than the engine allows", path=path)
+    if isinstance(error, lmdb.CorruptedError | lmdb.PageNotFoundError):
+        return CorruptionError("The data file is damaged", hint="stop writing and restore a backup", path=path)
+    if isinstance(error, lmdb.InvalidError | lmdb.VersionMismatchError):
+        return UnsupportedFormatError("The data file is not one that this version can read", path=path)
+    if isinstance(error, lmdb.LockError | lmdb.ReadersFullError | lmdb.ReadonlyError | lmdb.MemoryError):
+        return EngineUnavailableError(f"The database cannot be used at the moment: {_plain(error)}", path=path)
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
+        return EngineUnavailableError(f"The data file cannot be opened: {_plain(error)}", path=path)
+    if _CLOSED in str(error):
+        return DatabaseClosedError("The database was closed while this call was running")
+    return EngineError(f"The storage engine failed: {_plain(error)}", path=path)
+
+
+def _plain(error: lmdb.Error) -> str:
+    """LMDB's own words, which hold a path and a reason but never data."""
+    return str(error).strip().rstrip(".")

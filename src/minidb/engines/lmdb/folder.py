@@ -1,0 +1,148 @@
+"""The folder of a database: what may be opened, and how one comes into being.
+
+    mydb/               0700, when MiniDB makes it
+      data.mdb          0600  LMDB's one file of data
+      lock.mdb          0600  LMDB's table of readers. Never open it by other means: closing it would drop LMDB's locks
+      minidb.lock       0600  taken by the writer of the moment, and while the database is being made
+      apply.lock        0600  taken while bytes are handed to LMDB, the short last part of a write transaction
+      .new/             there only while the database is being made
+
+A database is made aside, flushed, and moved to its name as the last step, so that a power failure leaves either no
+database or a whole one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from minidb.exceptions import EngineUnavailableError, InvalidOptionError, UnsupportedFormatError
+
+DATA_FILE: Final = "data.mdb"
+READERS_FILE: Final = "lock.mdb"
+WRITE_LOCK_FILE: Final = "minidb.lock"
+APPLY_LOCK_FILE: Final = "apply.lock"
+_NEW_FOLDER: Final = ".new"
+_SMALLEST_DATA_FILE_BYTES: Final = 2 * 4096  # LMDB's two meta pages
+
+_NETWORK_FILE_SYSTEMS: Final = frozenset(
+    {"9p", "afs", "ceph", "cifs", "coda", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "gfs2", "lustre", "ncpfs"}
+    | {"nfs", "nfs4", "ocfs2", "smb3", "smbfs", "virtiofs", "vboxsf"}
+)
+
+
+def resolve(location: str | os.PathLike[str]) -> Path:
+    """Return the absolute path of a database's folder, or raise ``InvalidOptionError``."""
+    text = os.fspath(location)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidOptionError("The path of a database must be text, not empty, without NUL", option="path")
+    path = Path(text).expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise EngineUnavailableError(
+            f"A database is a folder, and this is a file: {path}", hint="name a folder, or one that is not there yet"
+        )
+    return path
+
+
+def has_database(path: Path) -> bool:
+    """Tell whether a database stands in the folder. Raises where its file is not one that LMDB may be given."""
+    try:
+        status = os.lstat(path / DATA_FILE)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise EngineUnavailableError(f"The folder cannot be read: {path}: {error.strerror}", path=str(path)) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise EngineUnavailableError(
+            f"The data file is a link or no regular file: {path / DATA_FILE}", hint="open the folder it really lies in"
+        )
+    if status.st_size < _SMALLEST_DATA_FILE_BYTES:
+        raise UnsupportedFormatError(
+            f"The data file is cut short: {path / DATA_FILE}", hint="restore a backup", path=str(path)
+        )
+    return True
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder, and its parents, where it is absent. An existing folder keeps its mode."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            return
+        path.chmod(0o700)  # whatever the umask
+    except OSError as error:
+        raise EngineUnavailableError(f"The folder cannot be made: {path}: {error.strerror}", path=str(path)) from error
+
+
+def build(path: Path, make_data_file: Callable[[Path], None]) -> None:
+    """Bring a database into being. REQUIRES the lock of ``minidb.lock``.
+
+    ``make_data_file`` is given an empty folder and leaves a flushed and closed ``data.mdb`` in it.
+    """
+    aside = path / _NEW_FOLDER
+    try:
+        if aside.exists():  # left by a process that was killed while it held the lock that we hold now
+            shutil.rmtree(aside)
+        aside.mkdir(mode=0o700)
+        aside.chmod(0o700)
+        make_data_file(aside)
+        (aside / DATA_FILE).chmod(0o600)
+        flush_folder(aside)
+        (aside / DATA_FILE).rename(path / DATA_FILE)
+        flush_folder(path)
+        flush_folder(path.parent)
+        shutil.rmtree(aside)
+    except OSError as error:
+        raise EngineUnavailableError(
+            f"The database cannot be made: {path}: {error.strerror}", path=str(path)
+        ) from error
+
+
+def make_private(path: Path) -> None:
+    """Give a file of ours the mode 0600 where the umask has made it less."""
+    if stat.S_IMODE(path.stat().st_mode) & 0o600 != 0o600:
+        path.chmod(0o600)
+
+
+def flush_folder(path: Path) -> None:
+    """Make the names in a folder survive a power failure."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def refuse_network_file_system(path: Path) -> None:
+    """Raise ``EngineUnavailableError`` where the folder lies on a file system whose locks cannot be relied on."""
+    kind = _file_system(path)
+    if kind in _NETWORK_FILE_SYSTEMS:
+        raise EngineUnavailableError(
+            f"The folder lies on a network file system ({kind}), whose locks cannot be relied on: {path}",
+            hint="use a local disk, or pass allow_network_file_system=True and open it on one machine only",
+            path=str(path),
+        )
+
+
+def _file_system(path: Path, mount_table: Path = Path("/proc/self/mountinfo")) -> str | None:
+    """Return the name of the file system that holds a path, or None where the host does not tell."""
+    try:
+        lines = mount_table.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return None
+    found: tuple[int, str] | None = None
+    real = os.path.realpath(path)
+    for line in lines:
+        # "36 35 98:0 /root /mount/point options … - type source superoptions": see proc_pid_mountinfo(5)
+        left, _, right = line.partition(" - ")
+        mount_point = left.split(" ")[4].encode("latin-1", "surrogateescape").decode("unicode_escape")
+        is_above = real == mount_point or real.startswith(mount_point.rstrip("/") + "/")
+        if is_above and (found is None or len(mount_point) >= found[0]):  # of two equal ones the later mount is on top
+            found = (len(mount_point), right.split(" ")[0])
+    return None if found is None else found[1]

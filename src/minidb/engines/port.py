@@ -1,0 +1,186 @@
+"""The engine port: an ordered, transactional store of bytes, in named spaces.
+
+An engine knows no rows. A *space* is one ordered map from keys to values; a table has one for its rows and one for each
+of its indexes. What stands below as REQUIRES is owed by the caller, as GUARANTEES by every engine;
+``minidb.testing.check_engine`` proves an engine against it. Why the port looks so: ``docs/design/engine-contract.md``.
+
+Order is the order of ``bytes`` in Python. A range is ``[start, stop)``; ``None`` is the open end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NewType, Protocol
+
+Space = NewType("Space", str)
+"""The name of a space: 1 to 200 characters. A name that was dropped may be created again."""
+
+CATALOG = Space("catalog")
+"""The one space that every database has from its creation. Writing to it changes the generation."""
+
+Pair = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What an engine can do, declared once."""
+
+    name: str
+    """One word for messages and statistics."""
+
+    max_key_bytes: int
+    """The longest key, in bytes. At least 511."""
+
+    is_durable: bool
+    """Whether anything outlives the process."""
+
+    has_many_writers: bool
+    """Whether write transactions run side by side and may therefore end in ``ConflictError``."""
+
+
+class ReadTransaction(Protocol):
+    """One snapshot of all spaces.
+
+    GUARANTEES that nothing committed after its beginning is seen, and all that was acknowledged before it is.
+    REQUIRES that one thread at a time uses it, that it is closed, and that keys have 1 to ``max_key_bytes`` bytes.
+    Raises ``EngineError`` or ``CorruptionError``, never an exception of the library underneath.
+    """
+
+    @property
+    def generation(self) -> int:
+        """A number that two snapshots share only if their spaces and the whole of ``CATALOG`` are the same.
+
+        In a write transaction it is the number of the state that the transaction began on.
+        """
+        ...
+
+    def get(self, space: Space, key: bytes) -> bytes | None:
+        """Return the value of a key, or None."""
+        ...
+
+    def get_many(self, space: Space, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the values of many keys, in the order asked. Sorted keys are read fastest."""
+        ...
+
+    def scan(
+        self,
+        space: Space,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        *,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[list[Pair]]:
+        """Yield the pairs of ``[start, stop)`` in order, or from the end backwards, in lists of at least one pair.
+
+        In a write transaction the pairs are those at the moment of the first list: writes made while the scan is being
+        consumed are not seen by it.
+        """
+        ...
+
+    def scan_keys(self, space: Space, start: bytes | None = None, stop: bytes | None = None) -> Iterator[list[bytes]]:
+        """Yield the keys of ``[start, stop)`` in order, as ``scan`` would, without their values."""
+        ...
+
+    def count(self, space: Space) -> int:
+        """Return the number of keys of a space."""
+        ...
+
+    def close(self) -> None:
+        """End the snapshot. On a write transaction: roll back, unless it has ended. May be called again."""
+        ...
+
+
+class WriteTransaction(ReadTransaction, Protocol):
+    """A transaction that sees its own writes and is committed whole or not at all.
+
+    GUARANTEES serializable isolation; that nothing is seen by others before ``commit``; and that after ``commit``
+    returned the writes survive what the durability level says. REQUIRES the thread that began it.
+    """
+
+    def put_many(self, space: Space, items: Mapping[bytes, bytes]) -> None:
+        """Write keys and values, over what was there."""
+        ...
+
+    def insert_many(self, space: Space, items: Mapping[bytes, bytes]) -> list[bool]:
+        """Write the keys that are absent; return for each of the items, in their order, whether it was written."""
+        ...
+
+    def delete_many(self, space: Space, keys: Iterable[bytes]) -> None:
+        """Remove keys; an absent one is no error."""
+        ...
+
+    def clear(self, space: Space) -> None:
+        """Remove every key of a space."""
+        ...
+
+    def create_space(self, space: Space) -> None:
+        """Make an empty space. REQUIRES that there is none of this name."""
+        ...
+
+    def drop_space(self, space: Space) -> None:
+        """Remove a space and all in it. REQUIRES that it is there."""
+        ...
+
+    def savepoint(self) -> None:
+        """Begin an inner unit of work, which ``release`` or ``rollback_to_savepoint`` ends. They nest."""
+        ...
+
+    def release(self) -> None:
+        """Make the innermost savepoint's writes part of what is around it."""
+        ...
+
+    def rollback_to_savepoint(self) -> None:
+        """Undo and end the innermost savepoint.
+
+        A transaction so large that it had to spill can no longer be undone in part: it is then ``is_doomed``.
+        """
+        ...
+
+    @property
+    def is_doomed(self) -> bool:
+        """Whether nothing is left but to roll back."""
+        ...
+
+    def commit(self) -> None:
+        """Make the writes durable and visible, all at once.
+
+        Raises ``ConflictError`` (surely not committed), ``CommitUnknownError``, ``StorageFullError`` (not committed) or
+        another ``EngineError``. Whatever it raises, the transaction has ended.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """An open store. Its methods may be called from any thread; a transaction belongs to the thread that began it."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this engine can do."""
+        ...
+
+    @property
+    def location(self) -> str:
+        """Where the data lives, for messages. Holds no secret."""
+        ...
+
+    def begin_read(self) -> ReadTransaction:
+        """Begin a snapshot. It never waits for a writer."""
+        ...
+
+    def begin_write(self, timeout_s: float) -> WriteTransaction:
+        """Begin a write transaction, waiting at most ``timeout_s`` seconds for another writer.
+
+        Raises ``WriteTimeoutError`` naming who holds the store; at once where the holder is this thread itself.
+        Raises ``ReadOnlyError`` where the place cannot be written.
+        """
+        ...
+
+    def statistics(self) -> dict[str, int]:
+        """Return figures of the store, such as ``size_bytes``."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the store. REQUIRES that no transaction is open. May be called again."""
+        ...

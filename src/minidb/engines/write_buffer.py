@@ -1,0 +1,353 @@
+"""The write buffer: what a write transaction wants to change, kept in order in memory until it commits.
+
+Reads of the transaction look here first, scans merge it in, a savepoint is one more layer of it, and rolling back drops
+it. Every engine uses the same one: it begins a ``BufferedTransaction`` over its own ``Base``, which answers reads from
+committed data and, when the transaction commits, is given the changes of each space in key order.
+
+A transaction that outgrows ``SPILL_BYTES`` hands its changes to the base before it commits. It stays atomic and
+isolated; what it loses is the way back to a savepoint that was open at that moment. Rolling back to such a savepoint
+dooms the transaction: nothing is left but to roll it back whole.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import compress, islice
+from typing import Final, Protocol
+
+from minidb.engines.port import CATALOG, Pair, ReadTransaction, Space
+
+SPILL_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of keys and values, and an allowance for each entry, that a transaction keeps in memory."""
+
+ENTRY_OVERHEAD_BYTES: Final = 150
+"""What an entry costs in memory beside its bytes: two objects' headers and a place in a dict."""
+
+PAGE: Final = 1024
+"""Pairs in one list of a merged scan."""
+
+_ABSENT: Final = object()
+
+
+class SpaceChanges:
+    """The changes of one layer to one space."""
+
+    __slots__ = ("_sorted_keys", "hides_below", "items")
+
+    def __init__(self, *, hides_below: bool) -> None:
+        self.items: dict[bytes, bytes | None] = {}
+        """Key to new value; None for a key that is deleted."""
+        self.hides_below = hides_below
+        """Whether the space was cleared, created or dropped here: nothing of the layers below shows through."""
+        self._sorted_keys: list[bytes] | None = None  # kept from the first scan on, so that pure writers never pay
+
+    def put_many(self, items: Mapping[bytes, bytes]) -> None:
+        if self._sorted_keys is None:
+            self.items.update(items)
+        else:
+            for key, value in items.items():
+                self._put(key, value)
+
+    def delete_many(self, keys: Iterable[bytes]) -> None:
+        if self.hides_below:
+            for key in keys:
+                if self.items.pop(key, None) is not None and self._sorted_keys is not None:
+                    del self._sorted_keys[bisect_left(self._sorted_keys, key)]
+        elif self._sorted_keys is None:
+            self.items.update(dict.fromkeys(keys))
+        else:
+            for key in keys:
+                self._put(key, None)
+
+    def _put(self, key: bytes, value: bytes | None) -> None:
+        if self._sorted_keys is not None and key not in self.items:
+            insort(self._sorted_keys, key)
+        self.items[key] = value
+
+    def between(self, start: bytes | None, stop: bytes | None) -> list[tuple[bytes, bytes | None]]:
+        """Return the changes of ``[start, stop)`` in key order."""
+        if self._sorted_keys is None:
+            self._sorted_keys = sorted(self.items)
+        keys = self._sorted_keys
+        low = 0 if start is None else bisect_left(keys, start)
+        high = len(keys) if stop is None else bisect_left(keys, stop)
+        return [(key, self.items[key]) for key in keys[low:high]]
+
+
+class Layer:
+    """The changes since a savepoint, or since the transaction began."""
+
+    __slots__ = ("created", "dropped", "size_bytes", "spaces")
+
+    def __init__(self) -> None:
+        self.spaces: dict[Space, SpaceChanges] = {}
+        self.created: set[Space] = set()
+        self.dropped: set[Space] = set()
+        self.size_bytes = 0
+
+    def absorb(self, upper: Layer) -> None:
+        """Take in the changes of a layer that stood on this one."""
+        for space, changes in upper.spaces.items():
+            below = self.spaces.get(space)
+            if below is None or changes.hides_below:
+                self.spaces[space] = changes
+            else:
+                gone = [key for key, value in changes.items.items() if value is None]
+                below.delete_many(gone)
+                below.put_many({key: value for key, value in changes.items.items() if value is not None})
+        # A space dropped and created again is both: the base drops first, then creates.
+        self.dropped |= upper.dropped - self.created
+        self.created = (self.created - upper.dropped) | upper.created
+        self.size_bytes += upper.size_bytes
+
+
+class Base(Protocol):
+    """What an engine provides under a ``BufferedTransaction``: committed data, and a way to change it."""
+
+    @property
+    def snapshot(self) -> ReadTransaction:
+        """The state that the transaction began on, with what has been spilled since."""
+        ...
+
+    def apply(
+        self,
+        changes: Mapping[Space, SpaceChanges],
+        *,
+        created: Iterable[Space],
+        dropped: Iterable[Space],
+        changes_catalog: bool,
+    ) -> None:
+        """Write changes, visible to this transaction only: first drop, then create, then change."""
+        ...
+
+    def commit(self) -> None:
+        """Make all that was applied durable and visible, and end."""
+        ...
+
+    def rollback(self) -> None:
+        """Forget all that was applied, and end."""
+        ...
+
+
+class BufferedTransaction:
+    """A ``WriteTransaction`` made of an engine's ``Base`` and a write buffer. One thread uses it."""
+
+    def __init__(self, base: Base, *, spill_bytes: int = SPILL_BYTES) -> None:
+        self._base = base
+        self._snapshot = base.snapshot  # the same object all along: a base that spills changes what is behind it
+        self._spill_bytes = spill_bytes
+        self._layers = [Layer()]
+        self._unspillable_scans = 0
+        self._spilled_savepoints = 0  # so many of the outermost savepoints can no longer be undone
+        self._has_ended = False
+        self.is_doomed = False
+        self.generation = self._snapshot.generation
+
+    # --- reads --------------------------------------------------------------------------------------------------------
+
+    def get(self, space: Space, key: bytes) -> bytes | None:
+        for layer in reversed(self._layers):
+            changes = layer.spaces.get(space)
+            if changes is not None:
+                value = changes.items.get(key, _ABSENT)
+                if value is not _ABSENT:
+                    return value  # type: ignore[return-value]  # the sentinel is excluded, which mypy cannot see
+                if changes.hides_below:
+                    return None
+        return self._snapshot.get(space, key)
+
+    def get_many(self, space: Space, keys: Sequence[bytes]) -> list[bytes | None]:
+        if not self._is_touched(space):
+            return self._snapshot.get_many(space, keys)
+        return [self.get(space, key) for key in keys]
+
+    def scan(
+        self,
+        space: Space,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        *,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[list[Pair]]:
+        overlay, shows_base = self._overlay(space, start, stop)
+        if reverse:
+            overlay.reverse()
+        deleted = sum(value is None for _, value in overlay)
+        # The base must not change under the scan, so nothing is spilled while one is open.
+        self._unspillable_scans += 1
+        try:
+            if not shows_base:
+                below: Iterator[list[Pair]] = iter(())
+            else:
+                base_limit = None if limit is None else limit + deleted
+                below = self._snapshot.scan(space, start, stop, reverse=reverse, limit=base_limit)
+            if not overlay:
+                yield from below
+                return
+            merged = islice(_merge(below, overlay, reverse=reverse), limit)
+            while page := list(islice(merged, PAGE)):
+                yield page
+        finally:
+            self._unspillable_scans -= 1
+
+    def scan_keys(self, space: Space, start: bytes | None = None, stop: bytes | None = None) -> Iterator[list[bytes]]:
+        if not self._is_touched(space):
+            self._unspillable_scans += 1
+            try:
+                yield from self._snapshot.scan_keys(space, start, stop)
+            finally:
+                self._unspillable_scans -= 1
+            return
+        for page in self.scan(space, start, stop):
+            yield [key for key, _ in page]
+
+    def count(self, space: Space) -> int:
+        overlay, shows_base = self._overlay(space, None, None)
+        present = sum(value is not None for _, value in overlay)
+        if not shows_base:
+            return present
+        known = self._snapshot.get_many(space, [key for key, _ in overlay])
+        return self._snapshot.count(space) + present - sum(value is not None for value in known)
+
+    def _is_touched(self, space: Space) -> bool:
+        return any(space in layer.spaces for layer in self._layers)
+
+    def _overlay(
+        self, space: Space, start: bytes | None, stop: bytes | None
+    ) -> tuple[list[tuple[bytes, bytes | None]], bool]:
+        """Return the buffered changes of a range in key order, and whether the base shows through."""
+        touching = [layer.spaces[space] for layer in self._layers if space in layer.spaces]
+        for number in range(len(touching) - 1, -1, -1):
+            if touching[number].hides_below:
+                touching = touching[number:]
+                break
+        shows_base = not (touching and touching[0].hides_below)
+        if len(touching) == 1:
+            return touching[0].between(start, stop), shows_base
+        merged: dict[bytes, bytes | None] = {}
+        for changes in touching:
+            merged.update(changes.between(start, stop))
+        return sorted(merged.items()), shows_base
+
+    # --- writes -------------------------------------------------------------------------------------------------------
+
+    def put_many(self, space: Space, items: Mapping[bytes, bytes]) -> None:
+        self._changes(space).put_many(items)
+        self._grow(sum(map(len, items)) + sum(map(len, items.values())) + ENTRY_OVERHEAD_BYTES * len(items))
+
+    def insert_many(self, space: Space, items: Mapping[bytes, bytes]) -> list[bool]:
+        old = self.get_many(space, list(items))
+        is_new = [value is None for value in old]
+        if all(is_new):
+            self.put_many(space, items)
+        else:
+            self.put_many(space, dict(compress(items.items(), is_new)))
+        return is_new
+
+    def delete_many(self, space: Space, keys: Iterable[bytes]) -> None:
+        keys = keys if isinstance(keys, list) else list(keys)
+        self._changes(space).delete_many(keys)
+        self._grow(sum(map(len, keys)) + ENTRY_OVERHEAD_BYTES * len(keys))
+
+    def clear(self, space: Space) -> None:
+        self._layers[-1].spaces[space] = SpaceChanges(hides_below=True)
+
+    def create_space(self, space: Space) -> None:
+        layer = self._layers[-1]
+        layer.created.add(space)
+        layer.spaces[space] = SpaceChanges(hides_below=True)
+
+    def drop_space(self, space: Space) -> None:
+        layer = self._layers[-1]
+        if space in layer.created:
+            layer.created.remove(space)
+        else:
+            layer.dropped.add(space)
+        layer.spaces[space] = SpaceChanges(hides_below=True)
+
+    def _changes(self, space: Space) -> SpaceChanges:
+        spaces = self._layers[-1].spaces
+        changes = spaces.get(space)
+        if changes is None:
+            changes = spaces[space] = SpaceChanges(hides_below=False)
+        return changes
+
+    def _grow(self, size_bytes: int) -> None:
+        layer = self._layers[-1]
+        layer.size_bytes += size_bytes
+        if layer.size_bytes > self._spill_bytes and self._unspillable_scans == 0:
+            self._spilled_savepoints = len(self._layers) - 1
+            self._apply_all()
+
+    def _apply_all(self) -> None:
+        """Hand every layer to the base; the layers stay, empty."""
+        whole = self._layers[0]
+        for layer in self._layers[1:]:
+            whole.absorb(layer)
+        self._layers = [Layer() for _ in self._layers]
+        self._base.apply(
+            whole.spaces,
+            created=sorted(whole.created),
+            dropped=sorted(whole.dropped),
+            changes_catalog=bool(whole.created or whole.dropped or CATALOG in whole.spaces),
+        )
+
+    # --- ends ---------------------------------------------------------------------------------------------------------
+
+    def savepoint(self) -> None:
+        self._layers.append(Layer())
+
+    def release(self) -> None:
+        upper = self._layers.pop()
+        self._layers[-1].absorb(upper)
+        self._spilled_savepoints = min(self._spilled_savepoints, len(self._layers) - 1)
+
+    def rollback_to_savepoint(self) -> None:
+        self._layers.pop()
+        if len(self._layers) <= self._spilled_savepoints:
+            self.is_doomed = True
+
+    def commit(self) -> None:
+        if self._has_ended:
+            return
+        self._has_ended = True
+        try:
+            while len(self._layers) > 1:
+                self.release()
+            if self._layers[0].spaces or self._layers[0].created or self._layers[0].dropped:
+                self._apply_all()
+        except BaseException:
+            self._base.rollback()
+            raise
+        self._base.commit()
+
+    def close(self) -> None:
+        if not self._has_ended:
+            self._has_ended = True
+            self._layers = [Layer()]
+            self._base.rollback()
+
+
+def _merge(pages: Iterator[list[Pair]], overlay: list[tuple[bytes, bytes | None]], *, reverse: bool) -> Iterator[Pair]:
+    """Merge buffered changes, which win, into pairs of the same order."""
+    place = 0
+    for page in pages:
+        for pair in page:
+            key = pair[0]
+            while place < len(overlay) and (overlay[place][0] > key if reverse else overlay[place][0] < key):
+                changed, value = overlay[place]
+                if value is not None:
+                    yield changed, value
+                place += 1
+            if place < len(overlay) and overlay[place][0] == key:
+                value = overlay[place][1]
+                place += 1
+                if value is not None:
+                    yield key, value
+            else:
+                yield pair
+    for changed, value in overlay[place:]:
+        if value is not None:
+            yield changed, value

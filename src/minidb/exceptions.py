@@ -1,0 +1,297 @@
+"""Every error that MiniDB raises. The family tells the caller's next move.
+
+    MiniDBError
+      UsageError           fix the code      DatabaseClosedError  TransactionClosedError  ReadOnlyError
+                                             InvalidOptionError  ForkedError
+      CatalogError         fix the names     TableNotFoundError  TableExistsError
+                                             IndexNotFoundError  IndexExistsError
+      SchemaError          fix the schema    SchemaDefinitionError  SchemaMismatchError
+      RowError             fix the row       SchemaValidationError  RowNotFoundError  RowExistsError
+                                             UniqueViolationError  KeyTooLargeError
+      ConflictError        run it again      (the only family that a retry catches)
+      CommitUnknownError   find out          (the connection was lost while committing)
+      WaitError            wait, or ask who  PoolTimeoutError  WriteTimeoutError
+      EngineError          look at the host  StorageFullError  EngineUnavailableError  MissingDependencyError
+      CorruptionError      stop, run verify  ChecksumError  UnsupportedFormatError
+      BackupError          look at the file
+
+An error is one fixed sentence, the facts as attributes, and a hint where there is a remedy. Neither the values of a
+row nor a secret ever stand in the sentence: facts that may hold such values are attributes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = [
+    "BackupError",
+    "CatalogError",
+    "ChecksumError",
+    "CommitUnknownError",
+    "ConflictError",
+    "CorruptionError",
+    "DatabaseClosedError",
+    "EngineError",
+    "EngineUnavailableError",
+    "FieldError",
+    "ForkedError",
+    "IndexExistsError",
+    "IndexNotFoundError",
+    "InvalidOptionError",
+    "KeyTooLargeError",
+    "MiniDBError",
+    "MissingDependencyError",
+    "PoolTimeoutError",
+    "ReadOnlyError",
+    "RowError",
+    "RowExistsError",
+    "RowNotFoundError",
+    "SchemaDefinitionError",
+    "SchemaError",
+    "SchemaMismatchError",
+    "SchemaValidationError",
+    "StorageFullError",
+    "TableExistsError",
+    "TableNotFoundError",
+    "TransactionClosedError",
+    "UniqueViolationError",
+    "UnsupportedFormatError",
+    "UsageError",
+    "WaitError",
+    "WriteTimeoutError",
+]
+
+
+class MiniDBError(Exception):
+    """Root of every error that MiniDB raises.
+
+    ``message`` is the sentence, ``hint`` the remedy (or None); every fact given by keyword is an attribute.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, **facts: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.facts = facts
+
+    def __getattr__(self, name: str) -> Any:  # Any: a fact has the type that its class documents
+        facts = self.__dict__.get("facts", {})
+        if name in facts:
+            return facts[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message} ({self.hint})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, self.hint, self.facts)
+
+
+def _rebuild(kind: type[MiniDBError], message: str, hint: str | None, facts: dict[str, object]) -> MiniDBError:
+    """Unpickle an error, so that it crosses from a worker process to its parent."""
+    return kind(message, hint=hint, **facts)
+
+
+# --- fix the code -----------------------------------------------------------------------------------------------------
+
+
+class UsageError(MiniDBError):
+    """The program used MiniDB in a way that cannot work."""
+
+
+class DatabaseClosedError(UsageError):
+    """The database was closed before this call."""
+
+
+class TransactionClosedError(UsageError):
+    """The transaction had ended, or belongs to another thread or task."""
+
+
+class ReadOnlyError(UsageError):
+    """A write was asked of a read-only database or transaction."""
+
+
+class InvalidOptionError(UsageError):
+    """An option has a value that it cannot have. Facts: ``option``."""
+
+
+class ForkedError(UsageError):
+    """A transaction that was open in the parent process was used in a forked child."""
+
+
+# --- fix the names ----------------------------------------------------------------------------------------------------
+
+
+class CatalogError(MiniDBError):
+    """A table or index has the wrong name. Facts: ``table``, and ``index`` where one is meant."""
+
+
+class TableNotFoundError(CatalogError):
+    """There is no table of this name. Facts: ``table``."""
+
+
+class TableExistsError(CatalogError):
+    """There is already a table of this name. Facts: ``table``."""
+
+
+class IndexNotFoundError(CatalogError):
+    """The table has no such index. Facts: ``table``, ``index``."""
+
+
+class IndexExistsError(CatalogError):
+    """The table already has an index of this name. Facts: ``table``, ``index``."""
+
+
+# --- fix the schema ---------------------------------------------------------------------------------------------------
+
+
+class SchemaError(MiniDBError):
+    """A schema cannot be what it says."""
+
+
+class SchemaDefinitionError(SchemaError):
+    """A field or schema was declared in a way that contradicts itself. Facts: ``field``."""
+
+
+class SchemaMismatchError(SchemaError):
+    """The schema given is not the stored one. Facts: ``table``, ``differences`` (a list of sentences)."""
+
+
+# --- fix the row ------------------------------------------------------------------------------------------------------
+
+
+class RowError(MiniDBError):
+    """A row cannot be stored or found as asked. Facts: ``table``."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field of a row.
+
+    ``field`` is a path (``"tags[2]"`` for an element of a list field), ``code`` a stable word such as ``"required"`` or
+    ``"min_value"``, ``message`` a sentence without the value, ``value`` what was given (None when nothing was).
+    """
+
+    field: str
+    code: str
+    message: str
+    value: object = None
+
+
+class SchemaValidationError(RowError, ValueError):
+    """The row does not match the schema; nothing was written.
+
+    ``errors`` lists every bad field. Facts: ``table`` (or None), ``row_number`` (0-based place in an ``insert_many``,
+    or None).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        errors: Sequence[FieldError] = (),
+        **facts: object,
+    ) -> None:
+        super().__init__(message, hint=hint, errors=tuple(errors), **facts)
+        self.errors: tuple[FieldError, ...] = tuple(errors)
+
+    def __str__(self) -> str:
+        details = "; ".join(f"{error.field}: {error.message}" for error in self.errors)
+        return f"{super().__str__()}: {details}" if details else super().__str__()
+
+
+class RowNotFoundError(RowError, KeyError):
+    """No row has this id. Facts: ``table``, ``id``."""
+
+    __str__ = MiniDBError.__str__  # KeyError would print the repr of the sentence
+
+
+class RowExistsError(RowError):
+    """A row with this primary key is already there. Facts: ``table``, ``id``."""
+
+
+class UniqueViolationError(RowError):
+    """Another row already has this value in a unique index. Facts: ``table``, ``index``, ``fields``, ``value``, ``id``.
+
+    ``id`` is the row that has the value.
+    """
+
+
+class KeyTooLargeError(RowError):
+    """A primary key needs more bytes than a key may have.
+
+    Facts: ``table``, ``field``, ``size_bytes``, ``limit_bytes``.
+    """
+
+
+# --- run it again, find out -------------------------------------------------------------------------------------------
+
+
+class ConflictError(MiniDBError):
+    """The transaction met another one and was surely not committed: run it again."""
+
+
+class CommitUnknownError(MiniDBError):
+    """The outcome of a commit is not known: it may have been committed, or not."""
+
+
+# --- wait, or ask who -------------------------------------------------------------------------------------------------
+
+
+class WaitError(MiniDBError, TimeoutError):
+    """Something was not to be had in time. Facts: ``timeout_s``."""
+
+
+class PoolTimeoutError(WaitError):
+    """No connection of the pool came free in time. Facts: ``timeout_s``, ``max_connections``."""
+
+
+class WriteTimeoutError(WaitError):
+    """Another writer held the database for too long.
+
+    Facts: ``timeout_s``, and of the holder ``pid``, ``thread``, ``age_s``; None for one that could not be found out.
+    """
+
+
+# --- look at the host -------------------------------------------------------------------------------------------------
+
+
+class EngineError(MiniDBError):
+    """The storage engine or its host failed. Facts: ``path`` where a file is meant."""
+
+
+class StorageFullError(EngineError):
+    """There is no room left, on the disk or below ``max_size_bytes``. Nothing of the transaction was written."""
+
+
+class EngineUnavailableError(EngineError):
+    """The place where the data lives cannot be opened or reached."""
+
+
+class MissingDependencyError(EngineError):
+    """An optional package is not installed. Facts: ``package``, ``extra``."""
+
+
+# --- stop, run verify -------------------------------------------------------------------------------------------------
+
+
+class CorruptionError(MiniDBError):
+    """Stored bytes are not what was written. Facts: ``path`` or ``table`` and ``id`` where they are known."""
+
+
+class ChecksumError(CorruptionError):
+    """A stored row fails its checksum."""
+
+
+class UnsupportedFormatError(CorruptionError):
+    """The files were written in a format that this version does not know, or are no MiniDB files at all."""
+
+
+# --- look at the file -------------------------------------------------------------------------------------------------
+
+
+class BackupError(MiniDBError):
+    """A backup cannot be made, or is not fit to be restored. Facts: ``path``."""

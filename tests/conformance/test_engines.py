@@ -1,0 +1,71 @@
+"""Every engine passes the public conformance suite, unchanged."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from minidb.engines.lmdb.engine import LmdbEngine
+from minidb.engines.memory import MemoryEngine
+from minidb.engines.port import Engine
+from minidb.options import Options
+from minidb.testing import ENGINE_CHECKS, check_engine
+from minidb.testing.conformance import check_a_snapshot_never_changes
+
+MakeEngine = Callable[[Path], Engine]
+
+ENGINES: dict[str, MakeEngine] = {
+    "memory": lambda _: MemoryEngine(),
+    "lmdb": lambda path: LmdbEngine(path, Options()),
+}
+
+
+@pytest.mark.parametrize("check", ENGINE_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_engine_passes(engine: str, check: Callable[[Engine], None], database_path: Path) -> None:
+    opened = ENGINES[engine](database_path)
+    try:
+        check(opened)
+    finally:
+        opened.close()
+
+
+@pytest.mark.parametrize(
+    "check",
+    [check for check in ENGINE_CHECKS if "savepoint" not in check.__name__ and "random" not in check.__name__],
+    ids=lambda check: check.__name__,
+)
+def test_an_engine_that_spills_at_once_keeps_every_guarantee_but_the_way_back(
+    check: Callable[[Engine], None], database_path: Path
+) -> None:
+    opened = LmdbEngine(database_path, Options(durability="none"), spill_bytes=1)
+    try:
+        check(opened)
+    finally:
+        opened.close()
+
+
+def test_check_engine_runs_every_check_on_a_new_engine() -> None:
+    made: list[Engine] = []
+
+    def make_engine() -> Engine:
+        made.append(MemoryEngine())
+        return made[-1]
+
+    check_engine(make_engine)
+    assert len(made) == len(ENGINE_CHECKS)
+
+
+def test_check_engine_names_the_guarantee_that_an_engine_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: an engine whose snapshots see later commits."""
+    keep = MemoryEngine.begin_read
+
+    def begin_read_without_protection(self: MemoryEngine) -> object:
+        snapshot = keep(self)
+        self._snapshots = 0  # so that a commit changes the shared spaces in place
+        return snapshot
+
+    monkeypatch.setattr(MemoryEngine, "begin_read", begin_read_without_protection)
+    monkeypatch.setattr(MemoryEngine, "end_snapshot", lambda _: None)
+    with pytest.raises(AssertionError, match=check_a_snapshot_never_changes.__name__):
+        check_engine(MemoryEngine)
