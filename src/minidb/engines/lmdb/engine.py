@@ -29,7 +29,13 @@ class LmdbEngine:
     def begin_read(self) -> LmdbSnapshot:
         environment = self._environment
         try:
-            transaction, known = environment.begin_read()
+            transaction = environment.raw.begin()
+            known = environment.known
+            if transaction.id() != known.transaction_id:  # something was committed: look whether spaces changed
+                transaction.abort()
+                transaction, known = environment.begin_read()
+        except lmdb.ReadersFullError:
+            transaction, known = environment.begin_read()  # makes room first
         except lmdb.Error as error:
             raise translate(error, self.location) from error
         return LmdbSnapshot(environment, transaction, known)

@@ -156,9 +156,6 @@ class Environment:
             except lmdb.ReadersFullError:
                 self.raw.reader_check()  # slots of processes that were killed
                 transaction = self.raw.begin()
-            known = self.known
-            if transaction.id() == known.transaction_id:
-                return transaction, known
             try:
                 known = self._learn(transaction)
             except _UnknownSlotError:
@@ -172,6 +169,8 @@ class Environment:
 
     def _learn(self, transaction: lmdb.Transaction[bytes]) -> KnownSpaces:
         known = self.known
+        if transaction.id() == known.transaction_id:
+            return known
         generation = self._number(transaction, GENERATION_KEY)
         if generation == known.generation:
             fresh = known._replace(transaction_id=transaction.id())

@@ -1,0 +1,22 @@
+"""MiniDB: a typed, transactional key-value database for Python programs. No server, no SQL, no tuning.
+
+>>> from minidb import MiniDB, Row
+>>> from minidb.schema import IntegerField, Schema, StringField
+>>> db = MiniDB("mydb")
+>>> users = db.create_table("users", schema=Schema(name=StringField(required=True), age=IntegerField(min_value=0)))
+>>> users.query(users.insert(Row(name="Ada", age=36))).columns
+{'name': 'Ada', 'age': 36}
+"""
+
+import logging
+
+from minidb.api.database import Index, MiniDB
+from minidb.api.pool import Connection, ConnectionPool
+from minidb.api.row import Row
+from minidb.api.table import Table
+from minidb.api.transaction import Transaction
+from minidb.version import __version__
+
+__all__ = ["Connection", "ConnectionPool", "Index", "MiniDB", "Row", "Table", "Transaction", "__version__"]
+
+logging.getLogger("minidb").addHandler(logging.NullHandler())

@@ -1,0 +1,593 @@
+"""The database: what ``MiniDB(path)`` opens. It owns an engine, a pool, and the catalog as it was last seen."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
+
+from minidb.api import retry
+from minidb.api.pool import Connection, ConnectionPool
+from minidb.api.row import Row, make_rows
+from minidb.api.table import Table
+from minidb.api.transaction import Transaction, ambient_transaction
+from minidb.engines.locate import open_engine
+from minidb.engines.port import ReadTransaction
+from minidb.exceptions import (
+    DatabaseClosedError,
+    IndexExistsError,
+    ReadOnlyError,
+    SchemaMismatchError,
+    TableExistsError,
+)
+from minidb.options import Durability, Options
+from minidb.schema import Schema
+from minidb.schema.evolution import differences
+from minidb.tables import catalog as catalogs
+from minidb.tables import definition_changes, reading
+from minidb.tables.binding import TableBinding
+from minidb.tables.catalog import Catalog
+from minidb.tables.definitions import IndexDefinition
+from minidb.tables.session import WriteSession
+from minidb.version import __version__
+
+_log = logging.getLogger("minidb")
+_query_log = logging.getLogger("minidb.query")
+
+Result = TypeVar("Result")
+Parameters = ParamSpec("Parameters")
+
+
+class Index:
+    """An index of a table, as ``create_index`` and ``indexes`` describe it."""
+
+    __slots__ = ("fields", "name", "table", "unique")
+
+    def __init__(self, table: str, definition: IndexDefinition) -> None:
+        self.table = table
+        self.name = definition.name
+        self.fields = definition.fields
+        self.unique = definition.unique
+
+    def __repr__(self) -> str:
+        unique = ", unique" if self.unique else ""
+        return f"<index {self.name!r} of table {self.table!r} on {', '.join(self.fields)}{unique}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Index) and self._facts() == other._facts()
+
+    def __hash__(self) -> int:
+        return hash(self._facts())
+
+    def _facts(self) -> tuple[object, ...]:
+        return self.table, self.name, self.fields, self.unique
+
+
+class MiniDB:
+    """An open database. Safe from any thread; may be opened many times in one process, and by many processes.
+
+    ``location`` is the path of a folder, which is created when absent, or ``":memory:"`` for a database that lives as
+    long as this object. The options and what follows from them are those of ``minidb.options.Options``.
+
+    >>> with MiniDB("mydb") as db:
+    ...     users = db.create_table("users")
+    ...     user_id = users.insert(Row(name="Ada"))
+
+    Close it when done, or use it as a context manager. Raises ``InvalidOptionError``, ``EngineUnavailableError``,
+    ``UnsupportedFormatError``, or ``WriteTimeoutError`` if another process is in the middle of a large commit.
+    """
+
+    def __init__(
+        self,
+        location: str | os.PathLike[str],
+        *,
+        max_connections: int = 10,
+        pool_timeout_s: float = 30.0,
+        write_timeout_s: float = 30.0,
+        durability: Durability = "full",
+        read_only: bool = False,
+        create: bool = True,
+        max_size_bytes: int | None = None,
+        slow_query_ms: float | None = None,
+        allow_network_file_system: bool = False,
+    ) -> None:
+        self.options = Options(
+            max_connections=max_connections,
+            pool_timeout_s=pool_timeout_s,
+            write_timeout_s=write_timeout_s,
+            durability=durability,
+            read_only=read_only,
+            create=create,
+            max_size_bytes=max_size_bytes,
+            slow_query_ms=slow_query_ms,
+            allow_network_file_system=allow_network_file_system,
+        )
+        self.engine = open_engine(location, self.options)
+        self.fork_count = 0
+        self._is_closed = False
+        self._made_here: set[tuple[str, ...]] = set()
+        self._catalog = Catalog(-1, {}, {})
+        try:
+            self._prepare()
+        except BaseException:
+            self.engine.close()
+            raise
+        self.connection_pool = ConnectionPool(self, max_connections=max_connections, timeout_s=pool_timeout_s)
+        _open_databases.add(self)
+        _log.info("database opened", extra={"location": self.location, "engine": self.engine.capabilities.name})
+
+    def _prepare(self) -> None:
+        """Read the catalog, beginning it in a new database."""
+        snapshot = self.engine.begin_read()
+        try:
+            is_initialised = catalogs.is_initialised(snapshot)
+            if is_initialised:
+                self.catalog_of(snapshot)
+        finally:
+            snapshot.close()
+        if is_initialised or self.options.read_only:
+            return
+        transaction = self.engine.begin_write(self.options.write_timeout_s)
+        try:
+            if not catalogs.is_initialised(transaction):  # another process may have been quicker
+                catalogs.initialise(transaction, __version__)
+                transaction.commit()
+        finally:
+            transaction.close()
+
+    # --- tables -------------------------------------------------------------------------------------------------------
+
+    def create_table(self, name: str, schema: Schema | None = None, *, if_not_exists: bool = False) -> Table[Row]:
+        """Make a table, with the indexes that its schema asks for, and return it. None: a table that takes any columns.
+
+        So that a script can be run again, a table that an earlier run made with the same schema is returned as it is.
+        Raises ``TableExistsError`` if its schema is another one, or if this object has made it before; with
+        ``if_not_exists`` only if the schema is another, as ``SchemaMismatchError``.
+        """
+        with self._changing() as session:
+            existing = session.catalog.definitions.get(name)
+            if existing is None:
+                definition_changes.create_table(session, name, schema)
+                self._made_here.add((name,))
+                _log.info("table created", extra={"table": name})
+            elif if_not_exists:
+                self._attach(session, name, schema)
+            elif (name,) in self._made_here or existing.schema != schema:
+                raise TableExistsError(
+                    f"There is already a table named {name!r}",
+                    hint="get it with db.get_table or db.table, or pass if_not_exists=True",
+                    table=name,
+                )
+            else:
+                self._attach(session, name, schema)
+        return Table(self, name)
+
+    def table(self, name: str, schema: Schema | None = None) -> Table[Row]:
+        """Return a table, making it if it is absent.
+
+        Raises ``SchemaMismatchError`` if it is there with another schema. No schema means whatever it has.
+        """
+        if schema is None and name in self:
+            return self.get_table(name)
+        return self.create_table(name, schema, if_not_exists=True)
+
+    def get_table(self, name: str) -> Table[Row]:
+        """Return a table. Raises ``TableNotFoundError``.
+
+        It checks rows by the stored schema. What cannot be stored, validators and default factories, is known only
+        after the schema was passed to ``create_table`` or ``table``; if it has such, a warning is logged until then.
+        """
+        return self.table_on(None, name)
+
+    def table_on(self, connection: Connection | None, name: str) -> Table[Row]:
+        """Return a table whose calls outside a transaction run on a connection."""
+        self.read(connection, name, self._warn_of_missing_code)
+        return Table(self, name, connection)
+
+    def drop_table(self, name: str) -> None:
+        """Remove a table with its rows and indexes. Raises ``TableNotFoundError``."""
+        with self._changing() as session:
+            definition_changes.drop_table(session, name)
+        self._made_here = {made for made in self._made_here if made[0] != name}
+        _log.info("table dropped", extra={"table": name})
+
+    def rename_table(self, old: str, new: str) -> None:
+        """Give a table another name. Raises ``TableNotFoundError`` or ``TableExistsError``.
+
+        A ``Table`` object of the old name does not follow.
+        """
+        with self._changing() as session:
+            definition_changes.rename_table(session, old, new)
+        self._made_here = {(new, *made[1:]) if made[0] == old else made for made in self._made_here}
+        _log.info("table renamed", extra={"table": old, "new_name": new})
+
+    def table_names(self) -> list[str]:
+        """Return the names of the tables, sorted."""
+        with self._catalog_now() as catalog:
+            return sorted(catalog.definitions)
+
+    def __contains__(self, name: object) -> bool:
+        with self._catalog_now() as catalog:
+            return isinstance(name, str) and name in catalog.definitions
+
+    def _attach(self, session: WriteSession, name: str, schema: Schema | None) -> None:
+        """Let a table that is there use a schema that the program gave, if it is the stored one."""
+        if schema is None:
+            return
+        definition = session.catalog.definition(name)
+        found = differences(definition.schema, schema)
+        if found:
+            raise SchemaMismatchError(
+                f"Table {name!r} is stored with another schema: {'; '.join(found)}",
+                hint="pass the stored schema, or no schema to use the table as it is",
+                table=name,
+                differences=found,
+            )
+        session.catalog = session.catalog.with_table(definition, live_schema=schema)
+
+    def _warn_of_missing_code(self, _: ReadTransaction, table: TableBinding) -> None:
+        fields = table.definition.fields_with_code
+        if fields and not self._catalog.has_live_schema(table.definition):
+            _log.warning(
+                "table %r is used without its validators and default factories: pass its schema to db.table",
+                table.name,
+                extra={"table": table.name, "fields": fields},
+            )
+
+    # --- indexes ------------------------------------------------------------------------------------------------------
+
+    def create_index(
+        self, table: str, *fields: str, name: str | None = None, unique: bool = False, if_not_exists: bool = False
+    ) -> Index:
+        """Make an index on one or several fields, from the rows that are there, and return what it is.
+
+        Its name is that of its fields joined by ``_``, if none is given. As with ``create_table``, the same index of an
+        earlier run is returned as it is; ``if_not_exists`` returns any of this name. Raises ``TableNotFoundError``,
+        ``IndexExistsError``, ``SchemaDefinitionError`` for a field that there is not, or ``UniqueViolationError``.
+        """
+        index_name = "_".join(map(str, fields)) if name is None else name
+        with self._changing() as session:
+            definition = session.catalog.definition(table)
+            existing = definition_changes.existing_index(definition, index_name)
+            if existing is not None:
+                is_same = existing.fields == fields and existing.unique == unique
+                if if_not_exists or (is_same and (table, index_name) not in self._made_here):
+                    return Index(table, existing)
+                raise IndexExistsError(
+                    f"Table {table!r} already has an index named {index_name!r}",
+                    hint="drop it first, pass another name=, or pass if_not_exists=True",
+                    table=table,
+                    index=index_name,
+                )
+            made = definition_changes.create_index(session, table, fields, name=index_name, unique=unique)
+            self._made_here.add((table, index_name))
+        _log.info("index created", extra={"table": table, "index": index_name})
+        return Index(table, made)
+
+    def drop_index(self, table: str, name: str) -> None:
+        """Remove an index, by its name or by its one field. Raises ``TableNotFoundError`` or ``IndexNotFoundError``."""
+        with self._changing() as session:
+            dropped = definition_changes.drop_index(session, table, name)
+        self._made_here.discard((table, dropped.name))
+        _log.info("index dropped", extra={"table": table, "index": dropped.name})
+
+    def indexes(self, table: str) -> list[Index]:
+        """Return the indexes of a table. Raises ``TableNotFoundError``."""
+        with self._catalog_now() as catalog:
+            return [Index(table, index) for index in catalog.definition(table).indexes]
+
+    def query_by_index(self, table: str, index: str, value: Any) -> list[Row]:
+        """Return the rows whose indexed field has a value, in order of id.
+
+        ``index`` is an index's name or its one field; for an index on several fields ``value`` is a tuple. Raises
+        ``TableNotFoundError``, ``IndexNotFoundError``, or ``SchemaValidationError`` for a value of another type.
+        """
+        if self.options.slow_query_ms is None:
+            return self.read(None, table, _rows_by_index, index, value)
+        began = time.perf_counter()
+        rows = self.read(None, table, _rows_by_index, index, value)
+        duration_ms = (time.perf_counter() - began) * 1000
+        if duration_ms >= self.options.slow_query_ms:
+            _query_log.warning(
+                "slow query: index %r of table %r, %d rows, %.1f ms",
+                index,
+                table,
+                len(rows),
+                duration_ms,
+                extra={"table": table, "index": index, "rows": len(rows), "duration_ms": round(duration_ms, 3)},
+            )
+        return rows
+
+    # --- transactions -------------------------------------------------------------------------------------------------
+
+    def begin_transaction(self, read_only: bool = False) -> Transaction:  # noqa: FBT001, FBT002  # a promised name
+        """Begin a transaction; inside another one of this thread or task, a savepoint of it.
+
+        Use it in a ``with`` block: it commits at the end, and rolls back if the block raises. Calls on tables inside
+        take part without being told. A read-only one sees one snapshot and waits for nobody. Raises
+        ``PoolTimeoutError``, ``WriteTimeoutError``, or ``ReadOnlyError`` where nothing may be written.
+        """
+        outer = self.current_transaction()
+        if outer is not None:
+            if not read_only:
+                outer.writing()
+            return Transaction(self, None, outer, read_only=read_only)
+        connection = self.connection_pool.lend(self.options.pool_timeout_s)
+        try:
+            return self._begin(connection, read_only=read_only)
+        except BaseException:
+            self.connection_pool.take_back(connection)
+            raise
+
+    def begin_on_lent(self, *, read_only: bool) -> Transaction:
+        """Begin a transaction that takes no connection, for the holder of one."""
+        if self.current_transaction() is not None:
+            return self.begin_transaction(read_only)
+        return self._begin(None, read_only=read_only)
+
+    def _begin(self, connection: Connection | None, *, read_only: bool) -> Transaction:
+        self.require_open()
+        if not read_only:
+            self._require_writable()
+        return Transaction(self, connection, None, read_only=read_only)
+
+    def current_transaction(self) -> Transaction | None:
+        """Return the transaction that calls of this thread or task take part in, or None."""
+        ambient = ambient_transaction()
+        return None if ambient is None else ambient.find(self)
+
+    @overload
+    def run(self, body: Callable[[], Result]) -> Result: ...
+    @overload
+    def run(self, body: Callable[[Transaction], Result]) -> Result: ...
+    def run(self, body: Callable[..., Result]) -> Result:
+        """Run a function in a transaction, commit, and return its result; run it again after a ``ConflictError``.
+
+        It is given the transaction if it has a parameter for it. It may run more than once: what it does besides the
+        database should bear that.
+        """
+        if retry.takes_transaction(body):
+            return retry.run(self, body)
+        return retry.run(self, lambda _: body())
+
+    def transactional(self, body: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        """Make every call of a function one transaction, as ``run`` does. A decorator."""
+        return retry.transactional(self, body)
+
+    # --- care ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def location(self) -> str:
+        """Where the data lives, without any secret."""
+        return self.engine.location
+
+    def stats(self) -> dict[str, Any]:  # Any: figures, and dicts of figures
+        """Return figures: of the store, of the pool under ``"pool"``, and the rows of each table under ``"tables"``."""
+        with self.snapshot(None) as (snapshot, catalog):
+            rows = {name: snapshot.count(one.space) for name, one in sorted(catalog.definitions.items())}
+        return {
+            "location": self.location,
+            "engine": self.engine.capabilities.name,
+            **self.engine.statistics(),
+            "tables": rows,
+            "pool": self.connection_pool.stats(),
+        }
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._is_closed
+
+    def close(self) -> None:
+        """Close the database; may be called again. The caller's open transactions of this database are rolled back.
+
+        What other threads have begun ends with ``DatabaseClosedError`` at its next call; the files are let go of when
+        the last of it has ended.
+        """
+        if self._is_closed:
+            return
+        ambient = ambient_transaction()
+        while ambient is not None:
+            if ambient.database is self and ambient.belongs_to_caller():
+                ambient.rollback()
+            ambient = ambient.shadowed
+        self._is_closed = True
+        _open_databases.discard(self)
+        self.connection_pool.close()
+        _log.info("database closed", extra={"location": self.location})
+
+    def __enter__(self) -> Self:
+        self.require_open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<MiniDB at {self.location!r}{', closed' if self._is_closed else ''}>"
+
+    def require_open(self) -> None:
+        """Raise ``DatabaseClosedError`` once the database is closed."""
+        if self._is_closed:
+            raise DatabaseClosedError("The database is closed", hint="open it again: MiniDB(path)")
+
+    def close_engine(self) -> None:
+        """Let go of the files. Called by the pool when nothing is in use any more."""
+        self.engine.close()
+
+    # --- what the tables call -----------------------------------------------------------------------------------------
+
+    def catalog_of(self, transaction: ReadTransaction) -> Catalog:
+        """Return the catalog of a snapshot: the one at hand, if nothing has changed since it was read."""
+        catalog = self._catalog
+        if catalog.generation != transaction.generation:
+            catalog = catalogs.load(transaction, catalog)
+            if catalog.generation > self._catalog.generation:
+                self._catalog = catalog
+        return catalog
+
+    def read_row(
+        self, connection: Connection | None, name: str, row_id: object
+    ) -> tuple[TableBinding, reading.Found | None]:
+        """``read`` of ``reading.find``, written out: one call less on the hottest path."""
+        transaction = ambient_transaction()
+        if transaction is not None and (mine := transaction.find(self)) is not None:
+            table = mine.catalog.table(name)
+            return table, reading.find(mine.bytes, table, row_id)
+        if connection is not None:
+            return self.read(connection, name, lambda snapshot, table: (table, reading.find(snapshot, table, row_id)))
+        pool = self.connection_pool
+        taken = pool.take()
+        try:
+            snapshot = self.engine.begin_read()
+            try:
+                table = self.catalog_of(snapshot).table(name)
+                return table, reading.find(snapshot, table, row_id)
+            finally:
+                snapshot.close()
+        finally:
+            pool.give_back(taken)
+
+    def read(
+        self,
+        connection: Connection | None,
+        name: str,
+        operation: Callable[Concatenate[ReadTransaction, TableBinding, Parameters], Result],
+        *arguments: Parameters.args,
+        **named: Parameters.kwargs,
+    ) -> Result:
+        """Read a table: in the caller's transaction, or in a snapshot of its own."""
+        transaction = self.current_transaction()
+        if transaction is not None:
+            return operation(transaction.bytes, transaction.catalog.table(name), *arguments, **named)
+        with self.snapshot(connection) as (snapshot, catalog):
+            return operation(snapshot, catalog.table(name), *arguments, **named)
+
+    @contextmanager
+    def snapshot(self, connection: Connection | None) -> Iterator[tuple[ReadTransaction, Catalog]]:
+        """Yield the caller's transaction, or a snapshot for the block, and its catalog."""
+        transaction = self.current_transaction()
+        if transaction is not None:
+            yield transaction.bytes, transaction.catalog
+            return
+        if connection is None:
+            taken = self.connection_pool.take()
+        else:
+            connection.require_lent()
+            taken = None
+        try:
+            self.require_open()
+            snapshot = self.engine.begin_read()
+            try:
+                yield snapshot, self.catalog_of(snapshot)
+            finally:
+                snapshot.close()
+        finally:
+            if taken is not None:
+                self.connection_pool.give_back(taken)
+
+    def write(
+        self,
+        connection: Connection | None,
+        name: str,
+        operation: Callable[Concatenate[WriteSession, TableBinding, Parameters], Result],
+        *arguments: Parameters.args,
+        **named: Parameters.kwargs,
+    ) -> Result:
+        """Write to a table: in the caller's transaction, or in one of its own.
+
+        REQUIRES an operation that writes nothing before its last check.
+        """
+        transaction = self.current_transaction()
+        if transaction is not None:
+            session = transaction.writing()
+            return operation(session, session.catalog.table(name), *arguments, **named)
+        with self._writing(connection) as session:
+            return operation(session, session.catalog.table(name), *arguments, **named)
+
+    def write_many(
+        self,
+        connection: Connection | None,
+        name: str,
+        operation: Callable[Concatenate[WriteSession, TableBinding, Parameters], Result],
+        *arguments: Parameters.args,
+        **named: Parameters.kwargs,
+    ) -> Result:
+        """``write`` for an operation that may fail when it has written a part: inside a transaction, a savepoint."""
+        if self.current_transaction() is None:
+            return self.write(connection, name, operation, *arguments, **named)
+        with self.begin_transaction() as savepoint:
+            session = savepoint.writing()
+            return operation(session, session.catalog.table(name), *arguments, **named)
+
+    @contextmanager
+    def _writing(self, connection: Connection | None) -> Iterator[WriteSession]:
+        """Yield a write session for the block and commit it, or roll it back if the block raises."""
+        if connection is None:
+            taken = self.connection_pool.take()
+        else:
+            connection.require_lent()
+            taken = None
+        try:
+            self.require_open()
+            self._require_writable()
+            transaction = self.engine.begin_write(self.options.write_timeout_s)
+            try:
+                yield WriteSession(transaction, self.catalog_of(transaction))
+                transaction.commit()
+            finally:
+                transaction.close()
+        finally:
+            if taken is not None:
+                self.connection_pool.give_back(taken)
+
+    @contextmanager
+    def _changing(self) -> Iterator[WriteSession]:
+        """Yield a write session for a change of the catalog, and keep what it knows of live schemas."""
+        if self.current_transaction() is not None:
+            with self.begin_transaction() as savepoint:
+                yield savepoint.writing()
+            return
+        with self._writing(None) as session:
+            yield session
+        self.keep_live_schemas(session.catalog)
+
+    def keep_live_schemas(self, committed: Catalog) -> None:
+        """Remember the schemas that the program gave in a transaction that has been committed."""
+        self._catalog = self._catalog.with_live_schemas_of(committed)
+
+    @contextmanager
+    def _catalog_now(self) -> Iterator[Catalog]:
+        with self.snapshot(None) as (_, catalog):
+            yield catalog
+
+    def _require_writable(self) -> None:
+        if self.options.read_only:
+            raise ReadOnlyError("The database was opened as read-only", hint="open it without read_only to write")
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew in a forked child: the engine has opened its file again, and the pool is empty."""
+        self.fork_count += 1
+        self.connection_pool.forget_parent()
+
+
+_open_databases: weakref.WeakSet[MiniDB] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for database in list(_open_databases):
+        database.after_fork_in_child()
+
+
+def _rows_by_index(transaction: ReadTransaction, table: TableBinding, index: str, value: Any) -> list[Row]:
+    return make_rows(table, reading.find_by_index(transaction, table, table.index(index), value))
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

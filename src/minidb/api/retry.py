@@ -1,0 +1,72 @@
+"""Running a body again after a conflict.
+
+On a file writers wait for one another and no conflict arises. On an engine with many writers any commit may end in
+``ConflictError``, and only the program can run its body again: so it is handed over as a function.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+from minidb.exceptions import ConflictError
+
+if TYPE_CHECKING:
+    from minidb.api.database import MiniDB
+    from minidb.api.transaction import Transaction
+
+_log = logging.getLogger("minidb.transaction")
+
+ATTEMPTS: Final = 10
+FIRST_PAUSE_S: Final = 0.005
+LONGEST_PAUSE_S: Final = 0.5
+
+Result = TypeVar("Result")
+Parameters = ParamSpec("Parameters")
+
+
+def run(database: MiniDB, body: Callable[[Transaction], Result]) -> Result:
+    """Run a body in a transaction of its own and commit; run it again after a conflict, at most ``ATTEMPTS`` times.
+
+    Inside another transaction the body runs once, as a savepoint: only the outermost can be run again.
+    """
+    if database.current_transaction() is not None:
+        with database.begin_transaction() as transaction:
+            return body(transaction)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with database.begin_transaction() as transaction:
+                return body(transaction)
+        except ConflictError:
+            if attempt == ATTEMPTS:
+                raise
+            # Full jitter: those who met once shall not meet again.
+            pause_s = random.uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt))  # noqa: S311  # no secret
+            _log.info("conflict, running again", extra={"attempt": attempt, "pause_ms": round(pause_s * 1000, 1)})
+            time.sleep(pause_s)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def takes_transaction(body: Callable[..., Any]) -> bool:
+    """Tell whether a body has a positional parameter that must be given: it is then given the transaction."""
+    try:
+        parameters = inspect.signature(body).parameters.values()
+    except (TypeError, ValueError):  # a builtin that does not tell
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return any(one.kind in positional and one.default is inspect.Parameter.empty for one in parameters)
+
+
+def transactional(database: MiniDB, body: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Return a function whose every call is run by ``run``."""
+
+    @functools.wraps(body)
+    def call(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
+        return run(database, lambda _: body(*arguments, **named))
+
+    return call

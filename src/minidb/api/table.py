@@ -1,0 +1,251 @@
+"""A table: the verbs on its rows.
+
+Inside a transaction each call takes part in it. Outside, each call is a transaction of its own: it takes a connection
+of the pool, reads one snapshot or commits durably, and gives the connection back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from minidb.api.row import Row, StoredRow, columns_of, make_rows
+from minidb.api.transaction import ambient_transaction
+from minidb.engines.port import ReadTransaction
+from minidb.exceptions import UsageError
+from minidb.schema import Schema
+from minidb.tables import reading, writing
+from minidb.tables.binding import TableBinding
+from minidb.tables.index_entries import Values
+from minidb.tables.session import WriteSession
+
+if TYPE_CHECKING:
+    from minidb.api.database import MiniDB
+    from minidb.api.pool import Connection
+    from minidb.api.transaction import Transaction
+
+Default = TypeVar("Default")
+RowType = TypeVar("RowType")
+"""The type of a table's rows. ``Row`` today; typed rows will take its place without changing a signature."""
+
+RowLike = Row | Mapping[str, Any]  # Any: a column has the type that its field declares
+_Rewrite = Callable[[WriteSession, TableBinding, object, Mapping[str, Any]], tuple[bytes, Values]]
+Id = Any  # an int, or the value of the primary key: what the table's schema says, which no type can
+
+
+class Table(Generic[RowType]):
+    """A table of a database, by its name. Safe from any thread; valid for as long as the table is there.
+
+    Got from ``create_table``, ``get_table`` or ``table``. Every method raises ``TableNotFoundError`` once the table was
+    dropped and ``DatabaseClosedError`` once the database was closed.
+    """
+
+    __slots__ = ("_connection", "_database", "_name")
+
+    def __init__(self, database: MiniDB, name: str, connection: Connection | None = None) -> None:
+        """``connection`` is what calls outside a transaction run on; None: one of the pool for each call."""
+        self._database = database
+        self._name = name
+        self._connection = connection
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def schema(self) -> Schema | None:
+        """What rows must be; None for a table that takes any columns."""
+        return self._database.read(self._connection, self._name, _schema_of)
+
+    # --- one row ------------------------------------------------------------------------------------------------------
+
+    def insert(self, row: RowLike) -> Id:
+        """Insert a row and return its id: an automatic integer, or the value of the primary key.
+
+        Raises ``SchemaValidationError`` (every bad field at once), ``RowExistsError``, ``UniqueViolationError`` or
+        ``KeyTooLargeError``; nothing is then written.
+        """
+        return self._database.write(self._connection, self._name, writing.insert, columns_of(row))
+
+    def query(self, row_id: Id) -> Row:
+        """Return the row that has this id. Raises ``RowNotFoundError``."""
+        table, found = self._database.read_row(self._connection, self._name, row_id)
+        if found is None:
+            raise table.not_found(row_id)
+        return StoredRow(table, *found)
+
+    @overload
+    def get(self, row_id: Id) -> Row | None: ...
+    @overload
+    def get(self, row_id: Id, default: Default) -> Row | Default: ...
+    def get(self, row_id: Id, default: Default | None = None) -> Row | Default | None:
+        """Return the row that has this id, or ``default``."""
+        table, found = self._database.read_row(self._connection, self._name, row_id)
+        return default if found is None else StoredRow(table, *found)
+
+    def update(self, row_id: Id, /, **changes: Any) -> Row:
+        """Change columns of a row and return the new row. Raises ``RowNotFoundError`` and what ``insert`` raises.
+
+        >>> users.update(user_id, age=37).age
+        37
+        """
+        return self._write_row(writing.update, row_id, changes)
+
+    def replace(self, row_id: Id, row: RowLike) -> Row:
+        """Put another row in a row's place, under the same id, and return it. Raises as ``update`` does."""
+        return self._write_row(writing.replace, row_id, columns_of(row))
+
+    def upsert(self, row: RowLike) -> Id:
+        """Insert a row, or replace the one that has its id; return the id.
+
+        The id is the primary key's value. In a table with automatic ids it is ``row.id``: a row that was read is
+        replaced, and raises ``RowNotFoundError`` if it has been deleted since; any other row is inserted.
+        """
+        row_id = row.id if isinstance(row, Row) else None
+        return self._database.write(self._connection, self._name, _upsert, columns_of(row), row_id)
+
+    def delete(self, row_id: Id) -> None:
+        """Delete a row. Raises ``RowNotFoundError``."""
+        self._database.write(self._connection, self._name, writing.delete, row_id)
+
+    # --- many rows ----------------------------------------------------------------------------------------------------
+
+    def insert_many(self, rows: Iterable[RowLike]) -> Sequence[Id]:
+        """Insert rows from any iterable, in constant memory: all of them, or none if one is refused.
+
+        Returns their ids: a ``range`` where they are automatic. Raises as ``insert`` does;
+        ``SchemaValidationError.row_number`` is the bad row's place, counted from 0.
+
+        Inside a transaction this is a savepoint of it. One so large that it does not fit the write buffer cannot be
+        undone alone: if it then fails, the transaction can only be rolled back.
+        """
+        return self._database.write_many(self._connection, self._name, writing.insert_many, map(columns_of, rows))
+
+    def get_many(self, row_ids: Iterable[Id]) -> list[Row | None]:
+        """Return the rows that have these ids, in the order asked, with None where there is none."""
+        return self._database.read(self._connection, self._name, _get_many, row_ids)
+
+    def update_many(self, changes: Mapping[Id, Mapping[str, Any]] | Iterable[tuple[Id, Mapping[str, Any]]]) -> int:
+        """Change columns of many rows, given as ``{id: {column: value}}`` or pairs of such; return how many.
+
+        All or none, as ``insert_many``. Raises as ``update`` does.
+        """
+        pairs = changes.items() if isinstance(changes, Mapping) else changes
+        return self._database.write_many(self._connection, self._name, _update_many, pairs)
+
+    def upsert_many(self, rows: Iterable[RowLike]) -> list[Id]:
+        """``upsert`` many rows; return their ids. All or none, as ``insert_many``."""
+        pairs = ((columns_of(row), row.id if isinstance(row, Row) else None) for row in rows)
+        return self._database.write_many(self._connection, self._name, _upsert_many, pairs)
+
+    def delete_many(self, row_ids: Iterable[Id]) -> int:
+        """Delete the rows that have these ids; return how many there were. An id that no row has is no error."""
+        return self._database.write_many(self._connection, self._name, writing.delete_many, row_ids)
+
+    def clear(self) -> None:
+        """Delete every row. Automatic ids go on where they were."""
+        self._database.write(self._connection, self._name, writing.clear)
+
+    # --- all rows -----------------------------------------------------------------------------------------------------
+
+    def count(self) -> int:
+        """Return the number of rows, without reading them."""
+        return self._database.read(self._connection, self._name, reading.count)
+
+    def scan(
+        self, start: Id = None, stop: Id = None, *, reverse: bool = False, limit: int | None = None
+    ) -> Iterator[Row]:
+        """Iterate over the rows with ids of ``[start, stop)`` in order of id; None is the open end.
+
+        With a primary key of several fields, the bounds may be tuples of the first few. ``reverse`` begins at the end.
+        All rows are of one snapshot: outside a transaction, of the moment when the first is asked for, and a connection
+        is in use until the last one was; inside a write transaction, with what it has written until then.
+        """
+        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
+            raise UsageError("The limit must be an integer of at least 0, or None")
+        ambient = ambient_transaction()
+        transaction = None if ambient is None else ambient.find(self._database)
+        if transaction is not None:
+            return self._scan_in(transaction, start, stop, reverse, limit)
+        return self._scan_alone(start, stop, reverse, limit)
+
+    def _scan_in(self, transaction: Transaction, *arguments: Any) -> Iterator[Row]:
+        table = transaction.catalog.table(self._name)
+        for page in reading.scan(transaction.bytes, table, *arguments):
+            for row in make_rows(table, page):
+                yield row
+                if not transaction.is_open:
+                    transaction.require_usable()
+
+    def _scan_alone(self, *arguments: Any) -> Iterator[Row]:
+        with self._database.snapshot(self._connection) as (snapshot, catalog):
+            table = catalog.table(self._name)
+            for page in reading.scan(snapshot, table, *arguments):
+                yield from make_rows(table, page)
+                self._database.require_open()
+
+    # --- as a collection ----------------------------------------------------------------------------------------------
+
+    def __getitem__(self, row_id: Id) -> Row:
+        return self.query(row_id)
+
+    def __delitem__(self, row_id: Id) -> None:
+        self.delete(row_id)
+
+    def __contains__(self, row_id: object) -> bool:
+        return self._database.read(self._connection, self._name, reading.exists, row_id)
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __bool__(self) -> bool:
+        return True  # a table is there, however few rows it has: ``if table`` must not ask the database
+
+    def __iter__(self) -> Iterator[Row]:
+        return self.scan()
+
+    def __repr__(self) -> str:
+        return f"<table {self._name!r} of {self._database.location!r}>"
+
+    def _write_row(self, operation: _Rewrite, row_id: Id, columns: Mapping[str, Any]) -> Row:
+        table, (key, values) = self._database.write(
+            self._connection, self._name, _with_table, operation, row_id, columns
+        )
+        return StoredRow(table, key, table.record(values))
+
+
+def _schema_of(_: ReadTransaction, table: TableBinding) -> Schema | None:
+    return table.schema
+
+
+def _get_many(transaction: ReadTransaction, table: TableBinding, row_ids: Iterable[Id]) -> list[Row | None]:
+    return [
+        None if found is None else StoredRow(table, *found) for found in reading.find_many(transaction, table, row_ids)
+    ]
+
+
+def _with_table(
+    session: WriteSession, table: TableBinding, operation: _Rewrite, row_id: Id, columns: Mapping[str, Any]
+) -> tuple[TableBinding, tuple[bytes, Values]]:
+    return table, operation(session, table, row_id, columns)
+
+
+def _upsert(session: WriteSession, table: TableBinding, columns: Mapping[str, Any], row_id: Id) -> Id:
+    if not table.has_automatic_ids:
+        return writing.upsert(session, table, columns)
+    if row_id is None:
+        return writing.insert(session, table, columns)
+    writing.replace(session, table, row_id, columns)
+    return row_id
+
+
+def _upsert_many(session: WriteSession, table: TableBinding, pairs: Iterable[tuple[Mapping[str, Any], Id]]) -> list[Id]:
+    return [_upsert(session, table, columns, row_id) for columns, row_id in pairs]
+
+
+def _update_many(session: WriteSession, table: TableBinding, pairs: Iterable[tuple[Id, Mapping[str, Any]]]) -> int:
+    number = 0
+    for row_id, changes in pairs:
+        writing.update(session, table, row_id, changes)
+        number += 1
+    return number

@@ -1,0 +1,109 @@
+"""A schema: the fields of a table by name, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from minidb.exceptions import CorruptionError, SchemaDefinitionError
+from minidb.schema.document import read_document, write_document
+from minidb.schema.field import AnyField, Field
+from minidb.schema.fields import is_unicode
+
+
+class Schema:
+    """The columns that the rows of a table have.
+
+    >>> Schema(name=StringField(required=True, max_length=100), age=IntegerField(required=True, min_value=0))
+    Schema(name=StringField(required=True, max_length=100), age=IntegerField(required=True, min_value=0))
+
+    Names that are no identifiers come in a mapping: ``Schema({"first name": StringField()})``. A schema never changes.
+    Two schemas are equal when they store the same: validators and default factories, which are not stored, do not
+    count, nor does the class of an ``EnumField``.
+
+    Raises ``SchemaDefinitionError``, with the fact ``field`` where one field is meant.
+    """
+
+    __slots__ = ("_fields", "_identity")
+
+    def __init__(self, mapping: Mapping[str, AnyField] | None = None, /, **fields: AnyField) -> None:
+        if mapping is not None and not isinstance(mapping, Mapping):
+            raise SchemaDefinitionError("Schema: the argument must be a mapping from names to fields", field=None)
+        declared: dict[str, AnyField] = {} if mapping is None else dict(mapping)
+        for name, field in fields.items():
+            if name in declared:
+                raise SchemaDefinitionError(f"Schema: the field {name!r} is declared twice", field=name)
+            declared[name] = field
+        if not declared:
+            raise SchemaDefinitionError("Schema: it needs at least one field", field=None)
+        for name, field in declared.items():
+            _check_declaration(name, field)
+        self._fields = MappingProxyType(declared)
+        self._identity: str | None = None
+
+    @property
+    def fields(self) -> Mapping[str, AnyField]:
+        """The fields by name, in the order of their declaration. Read-only."""
+        return self._fields
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """The names of the primary key fields, in order; empty when ids are automatic."""
+        return tuple(name for name, field in self._fields.items() if field.primary_key)
+
+    @property
+    def indexed_fields(self) -> tuple[tuple[str, bool], ...]:
+        """The name of each field that asks for an index, and whether it is unique."""
+        return tuple((name, field.unique) for name, field in self._fields.items() if field.index or field.unique)
+
+    def to_document(self) -> dict[str, object]:
+        """Return the stored form: None, bool, int, float, str, list and dict only. See ``schema.document``."""
+        return write_document(self._fields)
+
+    @classmethod
+    def from_document(cls, document: object) -> Schema:
+        """Return the schema that ``to_document`` wrote, without its validators, default factories and Enum classes.
+
+        Raises ``CorruptionError`` for what is no such document, ``UnsupportedFormatError`` for that of a later version.
+        """
+        fields = read_document(document)
+        try:
+            return cls(fields)
+        except SchemaDefinitionError as error:
+            raise CorruptionError("A stored schema has a field with a name that cannot be") from error
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Schema):
+            return NotImplemented
+        return self is other or self._identify() == other._identify()
+
+    def __hash__(self) -> int:
+        return hash(self._identify())
+
+    def __repr__(self) -> str:
+        if all(name.isidentifier() for name in self._fields):
+            return f"Schema({', '.join(f'{name}={field!r}' for name, field in self._fields.items())})"
+        return f"Schema({dict(self._fields)!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Schema, (dict(self._fields),)
+
+    def _identify(self) -> str:
+        # Written at most once for each schema; two threads that meet here write the same text.
+        if self._identity is None:
+            self._identity = repr(write_document(self._fields, for_comparison=True))
+        return self._identity
+
+
+def _check_declaration(name: object, field: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise SchemaDefinitionError("Schema: the name of a field must be a string that is not empty", field=name)
+    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in name) or not is_unicode(name):
+        raise SchemaDefinitionError(
+            f"Schema: the name {name!r} must not contain control characters or lone surrogates", field=name
+        )
+    if not isinstance(field, Field):
+        hint = f"write {field.__name__}()" if isinstance(field, type) and issubclass(field, Field) else None
+        raise SchemaDefinitionError(
+            f"Schema: the field {name!r} must be a field, such as StringField()", hint=hint, field=name
+        )

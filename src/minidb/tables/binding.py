@@ -1,0 +1,290 @@
+"""A table's definition, compiled: everything that reading and writing its rows needs, looked up once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+from minidb.encoding.integers import decode_integer, encode_integer
+from minidb.encoding.keys import decode_values, encode_values
+from minidb.encoding.rows import Record, RowCodec
+from minidb.exceptions import (
+    FieldError,
+    IndexNotFoundError,
+    KeyTooLargeError,
+    RowNotFoundError,
+    SchemaValidationError,
+)
+from minidb.schema import Schema
+from minidb.schema.validation import RowChecker, check_columns
+from minidb.tables.definitions import IndexDefinition, TableDefinition
+from minidb.tables.index_entries import LARGEST_KEY_BYTES, LARGEST_ROW_KEY_BYTES, IndexBinding, Values
+
+_LARGEST_AUTOMATIC_ID: Final = 2**63 - 1
+
+
+class TableBinding:
+    """How the rows of one table are checked, keyed, written and read. Immutable; safe from any thread.
+
+    In a table with a schema the values of a row are a sequence in schema order. In one without, they are a sequence
+    of one: the dict of its columns.
+    """
+
+    def __init__(self, definition: TableDefinition, schema: Schema | None) -> None:
+        """``schema`` is the definition's, or an equal one that also has what cannot be stored, such as validators."""
+        self.definition = definition
+        self.name = definition.name
+        self.space = definition.space
+        self.schema = schema
+        self.has_automatic_ids = not definition.primary_key
+        self._checker = None if schema is None else RowChecker(schema)
+        self.names: tuple[str, ...] | None = None if self._checker is None else self._checker.names
+        self.codec = RowCodec(
+            definition.schema_version,
+            self.names,
+            wrapped_positions=() if self._checker is None else self._checker.wrapped_positions,
+            restore=None if self._checker is None else self._checker.restore,
+        )
+        self.columns_of = self.codec.columns_of
+        self.decode_record = self.codec.decode_record
+        self._restore = None if self._checker is None else self._checker.restore
+        self._key_positions = tuple(map(self._position, definition.primary_key))
+        self.indexes = tuple(map(self._bind_index, definition.indexes))
+
+    def _position(self, field: str) -> int:
+        assert self.names is not None, "a primary key is declared in a schema"
+        return self.names.index(field)
+
+    def _bind_index(self, index: IndexDefinition) -> IndexBinding:
+        if self.names is None:
+            return _ColumnIndexBinding(index)
+        return IndexBinding(index, [self.names.index(field) for field in index.fields], is_typed=True)
+
+    # --- rows ---------------------------------------------------------------------------------------------------------
+
+    def check(self, columns: Mapping[str, object]) -> Values:
+        """Return the values to store, or raise ``SchemaValidationError`` with every bad field."""
+        try:
+            if self._checker is not None:
+                return self._checker.check(columns)
+            return (check_columns(columns),)
+        except SchemaValidationError as error:
+            raise self.refusal(error) from None
+
+    def check_many(self, rows: Sequence[Mapping[str, object]], *, first_number: int) -> Sequence[Values]:
+        """Check a batch. ``first_number`` is the place of its first row in what the caller inserts."""
+        try:
+            if self._checker is not None:
+                return self._checker.check_many(rows)
+        except SchemaValidationError as error:
+            raise self.refusal(error, row_number=first_number + error.facts["row_number"]) from None  # type: ignore[operator]  # an int, by contract
+        checked: list[Values] = []
+        for number, columns in enumerate(rows, first_number):
+            try:
+                checked.append((check_columns(columns),))
+            except SchemaValidationError as error:
+                raise self.refusal(error, row_number=number) from None
+        return checked
+
+    def refusal(self, error: SchemaValidationError, *, row_number: int | None = None) -> SchemaValidationError:
+        """Return the error with the table's name, and the row's place among many."""
+        which = "The row" if row_number is None else f"Row {row_number} (counted from 0)"
+        rule = "be stored" if self.schema is None else "be stored: it does not match the schema"
+        return SchemaValidationError(
+            f"{which} of table {self.name!r} cannot {rule}",
+            errors=error.errors,
+            table=self.name,
+            row_number=row_number,
+        )
+
+    def encode(self, values: Values) -> bytes:
+        """Return the bytes of a checked row."""
+        try:
+            return self.codec.encode(values if self.names is not None else values[0])  # type: ignore[arg-type]  # a dict there
+        except UnicodeEncodeError:
+            raise self._surrogate_refusal(values) from None
+
+    def encode_many(self, rows: Sequence[Values], *, first_number: int) -> list[bytes]:
+        """Return the bytes of many checked rows."""
+        try:
+            if self.names is not None:
+                return self.codec.encode_many(rows)
+            return self.codec.encode_many([values[0] for values in rows])  # type: ignore[misc]  # a dict there
+        except UnicodeEncodeError:
+            for number, values in enumerate(rows, first_number):
+                try:
+                    self.encode(values)
+                except SchemaValidationError as error:
+                    raise self.refusal(error, row_number=number) from None
+            raise
+
+    def _surrogate_refusal(self, values: Values) -> SchemaValidationError:
+        found = None
+        if self._checker is not None:
+            found = self._checker.explain(self.columns(values))
+        if found is None:
+            columns = self.columns(values)
+            bad = [name for name in columns if _has_surrogate(name) or _has_surrogate(columns[name])]
+            errors = [FieldError(name, "unicode", "holds a lone surrogate, which is no Unicode text") for name in bad]
+            found = SchemaValidationError("The row holds text that is no Unicode", errors=errors)
+        return self.refusal(found)
+
+    def columns(self, values: Values) -> dict[str, Any]:  # Any: a column has the type that its field declares
+        """Return the columns that stored values stand for."""
+        if self.names is None:
+            return dict(cast("Mapping[str, Any]", values[0]))
+        if self._restore is not None:
+            values = self._restore(list(values))
+        return dict(zip(self.names, values, strict=True))
+
+    def values(self, data: bytes) -> Values:
+        """Return the stored values of a row's bytes."""
+        decoded = self.codec.decode(data)
+        return decoded if self.names is not None else (decoded,)
+
+    def record(self, values: Values) -> Record:
+        """Return what a reader of checked values would find."""
+        return self.codec.record(values if self.names is not None else cast("Mapping[str, object]", values[0]))
+
+    # --- keys ---------------------------------------------------------------------------------------------------------
+
+    def key_of(self, values: Values) -> bytes:
+        """Return the key of a checked row of a table with a declared primary key."""
+        try:
+            key = encode_values(values[position] for position in self._key_positions)  # type: ignore[misc]  # the schema admits key values only
+        except UnicodeEncodeError:
+            raise self._surrogate_refusal(values) from None
+        self._require_short(key)
+        return key
+
+    def key_of_id(self, row_id: object) -> bytes | None:
+        """Return the key of the row that has an id, or None if no row can have it."""
+        if self.has_automatic_ids:
+            if type(row_id) is int and 0 < row_id <= _LARGEST_AUTOMATIC_ID:
+                return encode_integer(row_id)
+            return None
+        fields = self.definition.primary_key
+        parts = (row_id,) if len(fields) == 1 else row_id
+        if not isinstance(parts, tuple | list) or len(parts) != len(fields) or None in parts:
+            return None
+        try:
+            key = encode_values(self._stored_values(fields, parts))  # type: ignore[arg-type]  # as above
+        except (SchemaValidationError, UnicodeEncodeError):
+            return None
+        return key if len(key) <= LARGEST_ROW_KEY_BYTES else None
+
+    def bound(self, row_id: object) -> bytes:
+        """Return the key at which a scan begins or stops; of several key fields a tuple of the first few will do.
+
+        The value need not be one that a row may have, but must be of its type: else ``SchemaValidationError``.
+        """
+        fields = self.definition.primary_key
+        if self.schema is None or self.has_automatic_ids:
+            if type(row_id) is not int:
+                raise self._lookup_refusal([FieldError("id", "type", "must be an integer", row_id)])
+            return encode_integer(row_id)
+        parts = (row_id,) if len(fields) == 1 else row_id
+        if not isinstance(parts, tuple | list) or not 0 < len(parts) <= len(fields):
+            message = f"must be a tuple of at most {len(fields)} values: {', '.join(fields)}"
+            raise self._lookup_refusal([FieldError("id", "type", message, row_id)])
+        stored = self._stored_values(fields[: len(parts)], parts)
+        # No row's key is as long as the engine allows, so cutting a bound there leaves it between the same two rows.
+        return encode_values(stored)[:LARGEST_KEY_BYTES]  # type: ignore[arg-type]  # of the fields' types, so key values
+
+    def id_of(self, key: bytes) -> Any:  # Any: an int, a key value, or a tuple of such
+        """Return the id that a row key stands for."""
+        if self.has_automatic_ids:
+            return decode_integer(key)
+        stored: tuple[object, ...] = decode_values(key)
+        if self.schema is not None and self._restore is not None:
+            fields = [self.schema.fields[name] for name in self.definition.primary_key]
+            stored = tuple(field.from_stored(value) for field, value in zip(fields, stored, strict=True))
+        return stored[0] if len(stored) == 1 else stored
+
+    def _require_short(self, key: bytes) -> None:
+        if len(key) > LARGEST_ROW_KEY_BYTES:
+            fields = ", ".join(self.definition.primary_key)
+            raise KeyTooLargeError(
+                f"The primary key ({fields}) of a row of table {self.name!r} takes {len(key)} bytes, "
+                f"and {LARGEST_ROW_KEY_BYTES} are allowed",
+                hint="use a shorter key; a long value can be a unique field instead",
+                table=self.name,
+                field=fields,
+                size_bytes=len(key),
+                limit_bytes=LARGEST_ROW_KEY_BYTES,
+            )
+
+    def not_found(self, row_id: object) -> RowNotFoundError:
+        """Return the error for an id that no row has."""
+        return RowNotFoundError(f"Table {self.name!r} has no row with this id", table=self.name, id=row_id)
+
+    # --- indexes ------------------------------------------------------------------------------------------------------
+
+    def index(self, name_or_field: str) -> IndexBinding:
+        """Return the index of this name, or on exactly this field; raise ``IndexNotFoundError``."""
+        for index in self.indexes:
+            if index.definition.name == name_or_field:
+                return index
+        for index in self.indexes:
+            if index.definition.fields == (name_or_field,):
+                return index
+        raise IndexNotFoundError(
+            f"Table {self.name!r} has no index on {name_or_field!r}",
+            hint=f"make one: db.create_index({self.name!r}, {name_or_field!r})",
+            table=self.name,
+            index=name_or_field,
+        )
+
+    def index_values(self, index: IndexBinding, value: object) -> tuple[object, ...]:
+        """Return the values to look up in an index.
+
+        Raises ``SchemaValidationError`` for a value of another type than the field's.
+        """
+        fields = index.definition.fields
+        parts = (value,) if len(fields) == 1 else value
+        if not isinstance(parts, tuple | list) or len(parts) != len(fields):
+            errors = [FieldError(index.definition.name, "type", f"takes a tuple of {len(fields)} values", value)]
+            raise self._lookup_refusal(errors)
+        if self.schema is None:
+            return tuple(parts)
+        return tuple(self._stored_values(fields, parts))
+
+    def _stored_values(self, fields: Sequence[str], values: Sequence[object]) -> list[object]:
+        """Return the form in which values of some fields are stored. Raises for a value of another type."""
+        assert self._checker is not None, "asked only where a schema says what the fields are"
+        try:
+            return [self._checker.stored_value(field, value) for field, value in zip(fields, values, strict=True)]
+        except SchemaValidationError as error:
+            raise self._lookup_refusal(error.errors) from None
+
+    def _lookup_refusal(self, errors: Sequence[FieldError]) -> SchemaValidationError:
+        return SchemaValidationError(
+            f"Table {self.name!r} cannot be asked for this value", errors=errors, table=self.name, row_number=None
+        )
+
+
+class _ColumnIndexBinding(IndexBinding):
+    """An index of a table without a schema: a column that a row lacks counts as null."""
+
+    __slots__ = ()
+
+    def __init__(self, definition: IndexDefinition) -> None:
+        super().__init__(definition, range(len(definition.fields)), is_typed=False)
+
+    def fields_of(self, values: Values) -> tuple[object, ...]:
+        columns = values[0]
+        assert isinstance(columns, Mapping), "the values of such a table are one mapping"
+        return tuple([columns.get(field) for field in self.definition.fields])
+
+    def entries(self, rows: Sequence[Values], row_keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+        return [self.entry(self.fields_of(values), key) for values, key in zip(rows, row_keys, strict=True)]
+
+
+def _has_surrogate(value: object) -> bool:
+    if isinstance(value, str):
+        return any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, Mapping):
+        return any(_has_surrogate(item) for pair in value.items() for item in pair)
+    if isinstance(value, list | tuple):
+        return any(map(_has_surrogate, value))
+    return False

@@ -1,0 +1,123 @@
+"""Making, renaming and dropping tables and indexes: the catalog and the spaces that go with it, in one transaction."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from minidb.exceptions import IndexExistsError, SchemaDefinitionError, TableExistsError
+from minidb.schema import Schema
+from minidb.tables import catalog
+from minidb.tables.binding import TableBinding
+from minidb.tables.definitions import IndexDefinition, TableDefinition
+from minidb.tables.index_build import build
+from minidb.tables.session import WriteSession
+
+LONGEST_NAME: Final = 255
+"""Characters that the name of a table or an index may have."""
+
+
+def create_table(session: WriteSession, name: str, schema: Schema | None) -> None:
+    """Make an empty table, with the indexes that its fields ask for. REQUIRES that there is none of this name."""
+    require_name(name, "table")
+    definition = TableDefinition(
+        id=catalog.take_id(session.bytes),
+        name=name,
+        schema=schema,
+        schema_version=0 if schema is None else 1,
+        schema_document=None if schema is None else schema.to_document(),
+    )
+    session.bytes.create_space(definition.space)
+    catalog.store(session.bytes, definition)
+    session.catalog = session.catalog.with_table(definition, live_schema=schema)
+    if schema is not None:
+        for field, is_unique in schema.indexed_fields:
+            create_index(session, name, (field,), name=field, unique=is_unique)
+
+
+def drop_table(session: WriteSession, name: str) -> None:
+    """Remove a table, its rows and its indexes."""
+    definition = session.catalog.definition(name)
+    for index in definition.indexes:
+        session.bytes.drop_space(index.space)
+    session.bytes.drop_space(definition.space)
+    catalog.remove(session.bytes, definition)
+    session.catalog = session.catalog.without_table(name)
+
+
+def rename_table(session: WriteSession, old: str, new: str) -> None:
+    """Give a table another name."""
+    require_name(new, "table")
+    definition = session.catalog.definition(old)
+    if new in session.catalog.definitions:
+        raise TableExistsError(f"There is already a table named {new!r}", table=new)
+    _change(session, replace(definition, name=new))
+
+
+def create_index(
+    session: WriteSession, table: str, fields: Sequence[str], *, name: str | None, unique: bool
+) -> IndexDefinition:
+    """Make an index and the entries of the rows that are there. Raises ``UniqueViolationError`` where they repeat."""
+    binding = session.catalog.table(table)
+    name = "_".join(fields) if name is None else name
+    require_name(name, "index")
+    _require_indexable(binding, fields)
+    existing = existing_index(binding.definition, name)
+    if existing is not None:
+        raise IndexExistsError(
+            f"Table {table!r} already has an index named {name!r}",
+            hint="drop it first, pass another name=, or pass if_not_exists=True",
+            table=table,
+            index=name,
+        )
+    index = IndexDefinition(catalog.take_id(session.bytes), name, tuple(fields), unique)
+    session.bytes.create_space(index.space)
+    _change(session, replace(binding.definition, indexes=(*binding.definition.indexes, index)))
+    build(session, session.catalog.table(table), index)
+    return index
+
+
+def drop_index(session: WriteSession, table: str, name_or_field: str) -> IndexDefinition:
+    """Remove an index by its name, or by the one field that it is on; return what it was."""
+    binding = session.catalog.table(table)
+    index = binding.index(name_or_field).definition
+    session.bytes.drop_space(index.space)
+    kept = tuple(one for one in binding.definition.indexes if one.id != index.id)
+    _change(session, replace(binding.definition, indexes=kept))
+    return index
+
+
+def existing_index(definition: TableDefinition, name: str) -> IndexDefinition | None:
+    """Return the index of this name, or None."""
+    return next((index for index in definition.indexes if index.name == name), None)
+
+
+def _change(session: WriteSession, definition: TableDefinition) -> None:
+    catalog.store(session.bytes, definition)
+    session.catalog = session.catalog.with_table(definition)
+
+
+def require_name(name: object, what: str) -> None:
+    """Raise ``SchemaDefinitionError`` unless this is a name that a table or an index may have."""
+    if not isinstance(name, str) or not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise SchemaDefinitionError(
+            f"The name of a {what} must be printable text of 1 to {LONGEST_NAME} characters", field=None
+        )
+
+
+def _require_indexable(table: TableBinding, fields: Sequence[str]) -> None:
+    if not fields or len(set(fields)) < len(fields) or not all(isinstance(field, str) and field for field in fields):
+        raise SchemaDefinitionError("An index needs one or more different field names", field=None)
+    if table.schema is None:
+        return
+    for field in fields:
+        if field not in table.schema.fields:
+            nearest = difflib.get_close_matches(field, table.schema.fields, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has: {', '.join(table.schema.fields)}"
+            raise SchemaDefinitionError(f"Table {table.name!r} has no field {field!r}", hint=hint, field=field)
+        if not table.schema.fields[field].is_indexable:
+            raise SchemaDefinitionError(
+                f"Field {field!r} of table {table.name!r} holds lists or maps, which cannot be indexed", field=field
+            )

@@ -1,0 +1,93 @@
+"""What a table and an index are, as the catalog stores them. Immutable values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from minidb.engines.port import Space
+from minidb.exceptions import CorruptionError
+from minidb.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDefinition:
+    """An index: an entry for each row, sorted by the values of its fields."""
+
+    id: int
+    """Unique among all tables and indexes of the database, and never used again."""
+
+    name: str
+    fields: tuple[str, ...]
+    unique: bool
+
+    @property
+    def space(self) -> Space:
+        return Space(f"index/{self.id}")
+
+    def to_document(self) -> dict[str, object]:
+        return {"id": self.id, "name": self.name, "fields": list(self.fields), "unique": self.unique}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> IndexDefinition:  # Any: checked by the caller's guard
+        return cls(document["id"], document["name"], tuple(document["fields"]), document["unique"])
+
+
+@dataclass(frozen=True, slots=True)
+class TableDefinition:
+    """A table: its name, the schema of its rows, and its indexes."""
+
+    id: int
+    """Unique among all tables and indexes of the database, and never used again."""
+
+    name: str
+    schema: Schema | None
+    """None: a table that takes any columns."""
+
+    schema_version: int
+    """What rows are written with now; 0 for a table without a schema."""
+
+    indexes: tuple[IndexDefinition, ...] = ()
+
+    schema_document: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """The schema as it is stored: it also names the code that goes with it, which ``schema`` here lacks."""
+
+    @property
+    def space(self) -> Space:
+        return Space(f"rows/{self.id}")
+
+    @property
+    def fields_with_code(self) -> tuple[str, ...]:
+        """The fields whose validators or default factory were not stored."""
+        fields = [] if self.schema_document is None else self.schema_document["fields"]
+        return tuple(one["name"] for one in fields if "validators" in one or "default_factory" in one)
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """The fields of the primary key; empty where ids are automatic integers."""
+        return () if self.schema is None else self.schema.primary_key
+
+    def to_document(self) -> dict[str, object]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "schema": self.schema_document,
+            "schema_version": self.schema_version,
+            "indexes": [index.to_document() for index in self.indexes],
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> TableDefinition:  # Any: checked by the guard below
+        try:
+            schema = document["schema"]
+            return cls(
+                id=document["id"],
+                name=document["name"],
+                schema=None if schema is None else Schema.from_document(schema),
+                schema_version=document["schema_version"],
+                indexes=tuple(map(IndexDefinition.from_document, document["indexes"])),
+                schema_document=schema,
+            )
+        except (KeyError, TypeError) as error:
+            raise CorruptionError("A table's definition in the catalog cannot be read") from error

@@ -1,0 +1,24 @@
+"""Building an index on a table that has rows: all of its entries, in the transaction that makes the index."""
+
+from __future__ import annotations
+
+from minidb.tables.binding import TableBinding
+from minidb.tables.definitions import IndexDefinition
+from minidb.tables.session import WriteSession
+from minidb.tables.writing import BATCH_ROWS, insert_entries
+
+
+def build(session: WriteSession, table: TableBinding, definition: IndexDefinition) -> None:
+    """Write the entries of every row. REQUIRES an empty space for them.
+
+    Raises ``UniqueViolationError`` where two rows have the same value: the caller undoes what was written.
+    """
+    index = table.index(definition.name)
+    # A page's last key is where the next scan starts. One scan for all pages would keep the transaction from spilling,
+    # and so hold every entry in memory.
+    start: bytes | None = None
+    while page := next(session.bytes.scan(table.space, start, limit=BATCH_ROWS), None):
+        keys = [key for key, _ in page]
+        rows = [table.values(data) for _, data in page]
+        insert_entries(session, table, index, rows, keys)
+        start = keys[-1] + b"\x00"  # the smallest key beyond it

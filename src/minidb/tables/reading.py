@@ -1,0 +1,120 @@
+"""Reading rows: from an id or an indexed value to stored bytes. ``api.row`` makes rows of what is returned here.
+
+A *found* row is its key and its record, which ``TableBinding.columns_of`` makes columns of. Many are found as two lists
+of equal length, one of keys and one of records: pairs would cost more to make than they are worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import compress
+from typing import cast
+
+from minidb.encoding.keys import successor
+from minidb.encoding.rows import Record
+from minidb.engines.port import ReadTransaction
+from minidb.exceptions import ChecksumError, CorruptionError
+from minidb.tables.binding import TableBinding
+from minidb.tables.index_entries import IndexBinding, is_cut, row_keys_of
+
+Found = tuple[bytes, Record]
+FoundMany = tuple[list[bytes], list[Record]]
+
+
+def find(transaction: ReadTransaction, table: TableBinding, row_id: object) -> Found | None:
+    """Return the row that has an id, or None."""
+    key = table.key_of_id(row_id)
+    data = None if key is None else transaction.get(table.space, key)
+    if key is None or data is None:
+        return None
+    try:
+        return key, table.decode_record(data)
+    except ChecksumError as error:
+        raise _damaged(table, key) from error
+
+
+def find_many(transaction: ReadTransaction, table: TableBinding, row_ids: Iterable[object]) -> list[Found | None]:
+    """Return the rows that have these ids, in the order asked, with None for ids that no row has."""
+    keys = [table.key_of_id(row_id) for row_id in row_ids]
+    wanted = sorted({key for key in keys if key is not None})
+    found = dict(zip(wanted, transaction.get_many(table.space, wanted), strict=True))
+    return [None if key is None or (data := found[key]) is None else (key, _decode(table, key, data)) for key in keys]
+
+
+def exists(transaction: ReadTransaction, table: TableBinding, row_id: object) -> bool:
+    """Tell whether a row has this id."""
+    key = table.key_of_id(row_id)
+    return key is not None and transaction.get(table.space, key) is not None
+
+
+def count(transaction: ReadTransaction, table: TableBinding) -> int:
+    """Return the number of rows."""
+    return transaction.count(table.space)
+
+
+def scan(
+    transaction: ReadTransaction,
+    table: TableBinding,
+    start: object,
+    stop: object,
+    reverse: bool,  # noqa: FBT001  # called by position, with every argument, by one caller
+    limit: int | None,
+) -> Iterator[FoundMany]:
+    """Yield the rows with ids of ``[start, stop)`` in key order, many at a time. None is the open end."""
+    start_key = None if start is None else table.bound(start)
+    stop_key = None if stop is None else table.bound(stop)
+    for page in transaction.scan(table.space, start_key, stop_key, reverse=reverse, limit=limit):
+        yield _decode_many(table, [key for key, _ in page], [data for _, data in page])
+
+
+def find_by_index(
+    transaction: ReadTransaction, table: TableBinding, index: IndexBinding, value: object
+) -> FoundMany:
+    """Return the rows whose indexed fields have a value, in key order. The value is a tuple for several fields."""
+    wanted = table.index_values(index, value)
+    prefix = index.encode_fields(wanted)
+    if index.unique and None not in wanted:
+        row_key = transaction.get(index.space, prefix)
+        row_keys = [] if row_key is None else [row_key]
+    else:
+        row_keys = []
+        for page in transaction.scan_keys(index.space, prefix, successor(prefix)):
+            row_keys += row_keys_of(page, len(prefix))
+    rows = transaction.get_many(table.space, row_keys)
+    if None in rows:
+        raise CorruptionError(
+            f"An index of table {table.name!r} names a row that is not there",
+            hint="drop the index and create it again",
+            table=table.name,
+            index=index.definition.name,
+        )
+    data = cast("list[bytes]", rows)
+    if is_cut(prefix):
+        is_same = [index.fields_of(table.values(row)) == wanted for row in data]
+        row_keys, data = list(compress(row_keys, is_same)), list(compress(data, is_same))
+    return _decode_many(table, row_keys, data)
+
+
+def _decode_many(table: TableBinding, keys: list[bytes], rows: list[bytes]) -> FoundMany:
+    try:
+        return keys, table.codec.decode_records(rows)
+    except ChecksumError:
+        for key, data in zip(keys, rows, strict=True):
+            _decode(table, key, data)  # raises for the row that it was
+        raise
+
+
+def _decode(table: TableBinding, key: bytes, data: bytes) -> Record:
+    try:
+        return table.codec.decode_record(data)
+    except ChecksumError as error:
+        raise _damaged(table, key) from error
+
+
+def _damaged(table: TableBinding, key: bytes) -> ChecksumError:
+    return ChecksumError(
+        f"A stored row of table {table.name!r} fails its checksum",
+        hint="stop writing and restore a backup",
+        table=table.name,
+        id=table.id_of(key),
+    )

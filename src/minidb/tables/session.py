@@ -1,0 +1,56 @@
+"""A write transaction as the tables see it: bytes to write, the catalog as it stands, and the ids given out."""
+
+from __future__ import annotations
+
+from minidb.encoding.integers import decode_integer, encode_integer
+from minidb.engines.port import WriteTransaction
+from minidb.tables.binding import TableBinding
+from minidb.tables.catalog import SEQUENCES, Catalog
+
+
+class WriteSession:
+    """What the functions of ``tables.writing`` share within one transaction. One thread uses it."""
+
+    __slots__ = ("_next_ids", "bytes", "catalog")
+
+    def __init__(self, transaction: WriteTransaction, catalog: Catalog) -> None:
+        self.bytes = transaction
+        self.catalog = catalog
+        self._next_ids: dict[int, int] = {}
+
+    def next_id(self, table: TableBinding) -> int:
+        """Return the automatic id that the table's next row gets."""
+        next_id = self._next_ids.get(table.definition.id)
+        if next_id is None:
+            highest = max(self._last_id(table), self._mark(table))
+            next_id = self._next_ids[table.definition.id] = highest + 1
+        return next_id
+
+    def take_ids(self, table: TableBinding, count: int) -> range:
+        """Give out ids."""
+        first = self.next_id(table)
+        self._next_ids[table.definition.id] = first + count
+        return range(first, first + count)
+
+    def keep_from_reuse(self, table: TableBinding, row_id: int) -> None:
+        """Note that a row is being deleted, so that its id is not given out again."""
+        if row_id == self.next_id(table) - 1 and self._mark(table) < row_id:
+            self.bytes.put_many(SEQUENCES, {encode_integer(table.definition.id): encode_integer(row_id)})
+
+    def keep_all_from_reuse(self, table: TableBinding) -> None:
+        """Note that every row is being deleted."""
+        if self.next_id(table) > 1:
+            self.keep_from_reuse(table, self.next_id(table) - 1)
+
+    def forget_ids(self) -> None:
+        """Look the ids up again: a savepoint was rolled back, and rows that had some are gone."""
+        self._next_ids.clear()
+
+    def _last_id(self, table: TableBinding) -> int:
+        for page in self.bytes.scan(table.space, reverse=True, limit=1):
+            return decode_integer(page[0][0])
+        return 0
+
+    def _mark(self, table: TableBinding) -> int:
+        stored = self.bytes.get(SEQUENCES, encode_integer(table.definition.id))
+        return 0 if stored is None else decode_integer(stored)

@@ -1,0 +1,228 @@
+"""Writing rows: every check comes before the first byte, and index entries go with their row.
+
+A row is checked, keyed and encoded; its unique values are looked up; then row and entries are written. Functions that
+write many rows may fail after some were written: their caller undoes the transaction or the savepoint around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from minidb.encoding.integers import decode_integer, encode_integer, encode_range
+from minidb.exceptions import FieldError, RowExistsError, SchemaValidationError, UniqueViolationError
+from minidb.tables.binding import TableBinding
+from minidb.tables.index_entries import IndexBinding, Values
+from minidb.tables.session import WriteSession
+
+BATCH_ROWS: Final = 1000
+"""Rows that ``insert_many`` checks, encodes and hands on at a time."""
+
+Columns = Mapping[str, object]
+
+
+def insert(session: WriteSession, table: TableBinding, columns: Columns) -> Any:  # Any: an id, as its table has it
+    """Insert a row and return its id."""
+    values = table.check(columns)
+    data = table.encode(values)
+    if table.has_automatic_ids:
+        row_id = session.next_id(table)
+        key = encode_integer(row_id)
+        _require_unique(session, table, None, values)
+        session.take_ids(table, 1)
+    else:
+        key = table.key_of(values)
+        row_id = table.id_of(key)
+        if session.bytes.get(table.space, key) is not None:
+            raise _row_exists(table, row_id)
+        _require_unique(session, table, None, values)
+    session.bytes.put_many(table.space, {key: data})
+    for index in table.indexes:
+        session.bytes.put_many(index.space, dict((index.entry(index.fields_of(values), key),)))
+    return row_id
+
+
+def insert_many(session: WriteSession, table: TableBinding, rows: Iterable[Columns]) -> Sequence[Any]:  # Any: as above
+    """Insert rows from any iterable, in constant memory, and return their ids."""
+    remaining = iter(rows)
+    first_id = session.next_id(table) if table.has_automatic_ids else 0
+    ids: list[Any] = []
+    number = 0
+    while batch := list(islice(remaining, BATCH_ROWS)):
+        values = table.check_many(batch, first_number=number)
+        data = table.encode_many(values, first_number=number)
+        if table.has_automatic_ids:
+            keys = encode_range(session.take_ids(table, len(batch)))
+            session.bytes.put_many(table.space, dict(zip(keys, data, strict=True)))
+        else:
+            keys = list(map(table.key_of, values))
+            _insert_keyed(session, table, keys, data)
+            ids += map(table.id_of, keys)
+        for index in table.indexes:
+            insert_entries(session, table, index, values, keys)
+        number += len(batch)
+    return range(first_id, first_id + number) if table.has_automatic_ids else ids
+
+
+def _insert_keyed(session: WriteSession, table: TableBinding, keys: list[bytes], data: list[bytes]) -> None:
+    items = dict(zip(keys, data, strict=True))
+    if len(items) < len(keys):
+        raise _row_exists(table, table.id_of(_first_repeated(keys)))
+    written = session.bytes.insert_many(table.space, items)
+    if not all(written):
+        raise _row_exists(table, table.id_of(keys[written.index(False)]))
+
+
+def insert_entries(
+    session: WriteSession, table: TableBinding, index: IndexBinding, rows: Sequence[Values], keys: list[bytes]
+) -> None:
+    """Write the index entries of rows that have none yet. Raises ``UniqueViolationError``."""
+    if not index.unique:
+        session.bytes.put_many(index.space, dict.fromkeys(index.entry_keys(rows, keys), b""))
+        return
+    entries = index.entries(rows, keys)
+    items = dict(entries)
+    if len(items) < len(entries):
+        entry_keys = [key for key, _ in entries]
+        place = entry_keys.index(_first_repeated(entry_keys))
+        raise _unique_violation(table, index, rows[place], keys[place])
+    is_new = session.bytes.insert_many(index.space, items)
+    if not all(is_new):
+        place = is_new.index(False)
+        holder = session.bytes.get(index.space, entries[place][0])
+        raise _unique_violation(table, index, rows[place], keys[place] if holder is None else holder)
+
+
+def update(session: WriteSession, table: TableBinding, row_id: object, changes: Columns) -> tuple[bytes, Values]:
+    """Change columns of a row; return its key and its new stored values."""
+    key, old = _stored(session, table, row_id)
+    columns = table.columns(old)
+    columns.update(changes)
+    return key, _rewrite(session, table, key, old, columns)
+
+
+def replace(session: WriteSession, table: TableBinding, row_id: object, columns: Columns) -> tuple[bytes, Values]:
+    """Put other columns in a row's place; return its key and its new stored values."""
+    key, old = _stored(session, table, row_id)
+    return key, _rewrite(session, table, key, old, columns)
+
+
+def upsert(session: WriteSession, table: TableBinding, columns: Columns) -> Any:  # Any: an id
+    """Replace the row that has this primary key, or insert it. REQUIRES a declared primary key."""
+    key = table.key_of(table.check(columns))
+    data = session.bytes.get(table.space, key)
+    if data is None:
+        return insert(session, table, columns)
+    _rewrite(session, table, key, table.values(data), columns)
+    return table.id_of(key)
+
+
+def delete(session: WriteSession, table: TableBinding, row_id: object) -> None:
+    """Delete a row."""
+    key, old = _stored(session, table, row_id)
+    _delete(session, table, key, old)
+
+
+def delete_many(session: WriteSession, table: TableBinding, row_ids: Iterable[object]) -> int:
+    """Delete the rows that have these ids; return how many there were. An id that no row has is no error."""
+    deleted = 0
+    for row_id in row_ids:
+        key = table.key_of_id(row_id)
+        data = None if key is None else session.bytes.get(table.space, key)
+        if key is not None and data is not None:
+            _delete(session, table, key, table.values(data))
+            deleted += 1
+    return deleted
+
+
+def clear(session: WriteSession, table: TableBinding) -> None:
+    """Delete every row."""
+    if table.has_automatic_ids:
+        session.keep_all_from_reuse(table)
+    session.bytes.clear(table.space)
+    for index in table.indexes:
+        session.bytes.clear(index.space)
+
+
+def _stored(session: WriteSession, table: TableBinding, row_id: object) -> tuple[bytes, Values]:
+    key = table.key_of_id(row_id)
+    data = None if key is None else session.bytes.get(table.space, key)
+    if key is None or data is None:
+        raise table.not_found(row_id)
+    return key, table.values(data)
+
+
+def _rewrite(session: WriteSession, table: TableBinding, key: bytes, old: Values, columns: Columns) -> Values:
+    new = table.check(columns)
+    if not table.has_automatic_ids and table.key_of(new) != key:
+        errors = [
+            FieldError(field, "primary_key", "is the primary key, which cannot change: insert a new row instead")
+            for field in table.definition.primary_key
+        ]
+        raise table.refusal(SchemaValidationError("The primary key cannot change", errors=errors))
+    data = table.encode(new)
+    _require_unique(session, table, old, new)
+    session.bytes.put_many(table.space, {key: data})
+    for index in table.indexes:
+        old_fields, new_fields = index.fields_of(old), index.fields_of(new)
+        old_entry, new_entry = index.entry(old_fields, key), index.entry(new_fields, key)
+        if old_entry != new_entry:
+            session.bytes.delete_many(index.space, [old_entry[0]])
+            session.bytes.put_many(index.space, dict((new_entry,)))
+    return new
+
+
+def _delete(session: WriteSession, table: TableBinding, key: bytes, old: Values) -> None:
+    if table.has_automatic_ids:
+        session.keep_from_reuse(table, decode_integer(key))
+    session.bytes.delete_many(table.space, [key])
+    for index in table.indexes:
+        session.bytes.delete_many(index.space, [index.entry(index.fields_of(old), key)[0]])
+
+
+def _require_unique(session: WriteSession, table: TableBinding, old: Values | None, new: Values) -> None:
+    """Raise ``UniqueViolationError`` if another row has a value that must be unique. ``old`` is None for a new row."""
+    for index in table.indexes:
+        if not index.unique:
+            continue
+        fields = index.fields_of(new)
+        if None in fields:
+            continue
+        encoded = index.encode_fields(fields)
+        if old is not None and index.encode_fields(index.fields_of(old)) == encoded:
+            continue
+        holder = session.bytes.get(index.space, encoded)
+        if holder is not None:
+            raise _unique_violation(table, index, new, holder)
+
+
+def _unique_violation(table: TableBinding, index: IndexBinding, values: Values, holder: bytes) -> UniqueViolationError:
+    fields = index.definition.fields
+    value = index.fields_of(values)
+    return UniqueViolationError(
+        f"Another row of table {table.name!r} already has this value of {', '.join(fields)}, which must be unique",
+        table=table.name,
+        index=index.definition.name,
+        fields=fields,
+        value=value[0] if len(value) == 1 else value,
+        id=table.id_of(holder),
+    )
+
+
+def _row_exists(table: TableBinding, row_id: object) -> RowExistsError:
+    return RowExistsError(
+        f"Table {table.name!r} already has a row with this primary key",
+        hint="upsert replaces it, update changes it",
+        table=table.name,
+        id=row_id,
+    )
+
+
+def _first_repeated(keys: Sequence[bytes]) -> bytes:
+    seen: set[bytes] = set()
+    for key in keys:
+        if key in seen:
+            return key
+        seen.add(key)
+    raise AssertionError("some key is repeated: the caller counted them")
