@@ -29,7 +29,7 @@ class LmdbEngine:
     def begin_read(self) -> LmdbSnapshot:
         environment = self._environment
         try:
-            transaction = environment.raw.begin()
+            transaction = (environment.raw or environment.live()).begin()
             known = environment.known
             if transaction.id() != known.transaction_id:  # something was committed: look whether spaces changed
                 transaction.abort()
@@ -52,7 +52,7 @@ class LmdbEngine:
             raise
 
     def statistics(self) -> dict[str, int]:
-        information = self._environment.raw.info()
+        information = self._environment.live().info()
         return {
             "size_bytes": (self._environment.folder / DATA_FILE).stat().st_size,
             "map_bytes": information["map_size"],

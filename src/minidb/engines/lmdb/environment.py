@@ -16,11 +16,14 @@ table is then readable at once, without waiting for a writer.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import lmdb
+from lmdb import _envid
 
 from minidb.engines.lmdb.errors import translate
 from minidb.engines.lmdb.file_lock import FolderLock
@@ -78,8 +81,12 @@ class Environment:
     def _open(self) -> None:
         self._handles: dict[int, Handle] = {}
         self.known = KnownSpaces(-1, -1, {}, {})
-        self.raw = _open_data_file(
-            self.folder, durability=self.durability, map_bytes=self._map_bytes, is_writable=self.is_writable
+        raw = _open_data_file(
+            self.folder,
+            durability=self.durability,
+            map_bytes=self._map_bytes,
+            is_writable=self.is_writable,
+            is_inherited=self.fork_count > 0,
         )
         locks: list[FolderLock] = []
         try:
@@ -87,13 +94,13 @@ class Environment:
                 make_private(self.folder / READERS_FILE)
                 locks.append(FolderLock(self.folder, WRITE_LOCK_FILE))
                 locks.append(FolderLock(self.folder, APPLY_LOCK_FILE))
-                self.raw.reader_check()
+                raw.reader_check()
             self._locks = locks
-            self._open_handles()
+            self._open_handles(raw)
         except BaseException as error:
             for lock in locks:
                 lock.close()
-            self.raw.close()
+            raw.close()
             if isinstance(error, lmdb.NotFoundError):
                 raise UnsupportedFormatError(
                     f"The data file is LMDB's but not MiniDB's: {self.folder}", path=str(self.folder)
@@ -101,16 +108,19 @@ class Environment:
             if isinstance(error, lmdb.Error):
                 raise translate(error, str(self.folder)) from error
             raise
+        self.raw: lmdb.Environment | None = raw  # None in a forked child, until ``live`` is asked for it
 
     @property
     def write_lock(self) -> FolderLock:
         """The lock that a write transaction holds. Raises ``ReadOnlyError`` where the folder cannot be written."""
+        self.live()
         self._require_writable()
         return self._locks[0]
 
     @property
     def apply_lock(self) -> FolderLock:
         """The lock that goes with LMDB's own write transaction."""
+        self.live()
         self._require_writable()
         return self._locks[1]
 
@@ -120,25 +130,26 @@ class Environment:
 
     # --- handles ------------------------------------------------------------------------------------------------------
 
-    def _open_handles(self) -> None:
+    def _open_handles(self, raw: lmdb.Environment) -> None:
         """Open ``@spaces`` and every slot that has no handle yet."""
         if not self._locks:
-            self._spaces_handle = self.raw.open_db(SPACES_DATABASE, create=False)
-            with self.raw.begin() as snapshot:
+            self._spaces_handle = raw.open_db(SPACES_DATABASE, create=False)
+            with raw.begin() as snapshot:
                 slots = self._number(snapshot, SLOTS_KEY)
             for slot in range(slots):
-                self._handles[slot] = self.raw.open_db(_slot_name(slot), create=False)
+                self._handles[slot] = raw.open_db(_slot_name(slot), create=False)
             return
-        self.apply_lock.acquire(self._wait_s)
+        _, apply_lock = self._locks
+        apply_lock.acquire(self._wait_s)
         try:
             # A write transaction that changes nothing: its commit writes nothing and waits for no disk.
-            with self.raw.begin(write=True) as transaction:
-                self._spaces_handle = self.raw.open_db(SPACES_DATABASE, txn=transaction, create=False)
+            with raw.begin(write=True) as transaction:
+                self._spaces_handle = raw.open_db(SPACES_DATABASE, txn=transaction, create=False)
                 for slot in range(self._number(transaction, SLOTS_KEY)):
                     if slot not in self._handles:
-                        self._handles[slot] = self.raw.open_db(_slot_name(slot), txn=transaction, create=False)
+                        self._handles[slot] = raw.open_db(_slot_name(slot), txn=transaction, create=False)
         finally:
-            self.apply_lock.release()
+            apply_lock.release()
 
     def _number(self, transaction: lmdb.Transaction[bytes], key: bytes) -> int:
         stored = transaction.get(key, None, self._spaces_handle)
@@ -150,17 +161,18 @@ class Environment:
 
     def begin_read(self) -> tuple[lmdb.Transaction[bytes], KnownSpaces]:
         """Begin a read transaction, and say what spaces it has."""
+        raw = self.live()
         while True:
             try:
-                transaction = self.raw.begin()
+                transaction = raw.begin()
             except lmdb.ReadersFullError:
-                self.raw.reader_check()  # slots of processes that were killed
-                transaction = self.raw.begin()
+                raw.reader_check()  # slots of processes that were killed
+                transaction = raw.begin()
             try:
                 known = self._learn(transaction)
             except _UnknownSlotError:
                 transaction.abort()
-                self._open_handles()
+                self._open_handles(raw)
             except BaseException:
                 transaction.abort()
                 raise
@@ -219,11 +231,11 @@ class Environment:
             if number_of_slots == MAX_SLOTS:
                 raise EngineUnavailableError(f"A database can hold at most {MAX_SLOTS} tables and indexes together")
             for new in range(number_of_slots, 2 * number_of_slots):
-                self.raw.open_db(_slot_name(new), txn=transaction, create=True)
+                self.live().open_db(_slot_name(new), txn=transaction, create=True)
             transaction.put(SLOTS_KEY, _number_bytes(2 * number_of_slots), db=self._spaces_handle)
         handle = self._handles.get(slot)
         if handle is None:  # made in this transaction: asking again gives the same handle
-            handle = self.raw.open_db(_slot_name(slot), txn=transaction, create=False)
+            handle = self.live().open_db(_slot_name(slot), txn=transaction, create=False)
         return slot, handle
 
     def publish(self, changed: KnownSpaces) -> None:
@@ -235,21 +247,34 @@ class Environment:
 
     def close(self) -> None:
         """Close the file. REQUIRES that no transaction is open."""
-        self.raw.close()
-        for lock in self._locks:
-            lock.close()
+        if self.raw is not None:
+            self.raw.close()
+            for lock in self._locks:
+                lock.close()
 
-    def reopen_in_child(self) -> None:
-        """Open the file anew in a forked child.
+    def abandon_in_child(self) -> None:
+        """Give up what a forked child has inherited; the file is opened anew when it is next used.
 
         The inherited environment is kept for ever and never touched: closing it, or ending one of its transactions,
         would clear the parent's slots in the shared table of readers (measured).
         """
         _inherited.append((self.raw, self._handles, self._spaces_handle))
         self.fork_count += 1
+        self.raw = None
+        self._reopening = threading.Lock()
         for lock in self._locks:
-            lock.close()
-        self._open()
+            lock.close()  # the parent's own descriptor keeps the lock
+
+    def live(self) -> lmdb.Environment:
+        """Return the open environment, opening it first where a fork has left none."""
+        raw = self.raw
+        if raw is None:
+            with self._reopening:
+                if self.raw is None:
+                    self._open()
+                raw = self.raw
+        assert raw is not None, "opened just now"
+        return raw
 
 
 class _UnknownSlotError(Exception):
@@ -298,25 +323,26 @@ def make_data_file(folder: Path) -> None:
 
 
 def _open_data_file(
-    folder: Path, *, durability: Durability, map_bytes: int | None, is_writable: bool
+    folder: Path, *, durability: Durability, map_bytes: int | None, is_writable: bool, is_inherited: bool
 ) -> lmdb.Environment:
     sizes = MAP_BYTES if map_bytes is None else (map_bytes,)
     refusal: lmdb.Error | None = None
     for size in sizes:
         try:
-            return lmdb.open(
-                str(folder),
-                map_size=size,
-                readonly=not is_writable,
-                sync=durability != "none",
-                metasync=durability == "full",
-                mode=0o600,
-                create=False,
-                max_readers=MAX_READERS,
-                max_dbs=MAX_SLOTS + 1,
-                max_spare_txns=SPARE_READ_TRANSACTIONS,
-                lib_version=_ENGINE_VERSION,
-            )
+            with _forgetting_open_files() if is_inherited else nullcontext():
+                return lmdb.open(
+                    str(folder),
+                    map_size=size,
+                    readonly=not is_writable,
+                    sync=durability != "none",
+                    metasync=durability == "full",
+                    mode=0o600,
+                    create=False,
+                    max_readers=MAX_READERS,
+                    max_dbs=MAX_SLOTS + 1,
+                    max_spare_txns=SPARE_READ_TRANSACTIONS,
+                    lib_version=_ENGINE_VERSION,
+                )
         except lmdb.MemoryError as error:
             refusal = error
         except lmdb.Error as error:
@@ -324,6 +350,24 @@ def _open_data_file(
     raise EngineUnavailableError(
         f"The host grants too little address space to open {folder}", path=str(folder)
     ) from refusal
+
+
+@contextmanager
+def _forgetting_open_files() -> Iterator[None]:
+    """Let the binding open a file that it believes open in this process, a belief inherited from the parent.
+
+    It identifies files through this function of its own, which tells it nothing meanwhile.
+    """
+    with _identifying:
+        identify = _envid.env_keys
+        _envid.env_keys = lambda *_: ()
+        try:
+            yield
+        finally:
+            _envid.env_keys = identify
+
+
+_identifying = threading.Lock()
 
 
 def can_write(folder: Path) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,9 @@ WRITE_LOCK_FILE: Final = "minidb.lock"
 APPLY_LOCK_FILE: Final = "apply.lock"
 _NEW_FOLDER: Final = ".new"
 _SMALLEST_DATA_FILE_BYTES: Final = 2 * 4096  # LMDB's two meta pages
+
+_MAGIC: Final = (0xBEEFC0DE).to_bytes(4, sys.byteorder)  # of LMDB's meta page, behind the page's head
+_MAGIC_WITHIN_BYTES: Final = 64
 
 _NETWORK_FILE_SYSTEMS: Final = frozenset(
     {"9p", "afs", "ceph", "cifs", "coda", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "gfs2", "lustre", "ncpfs"}
@@ -64,6 +68,9 @@ def has_database(path: Path) -> bool:
         raise UnsupportedFormatError(
             f"The data file is cut short: {path / DATA_FILE}", hint="restore a backup", path=str(path)
         )
+    with (path / DATA_FILE).open("rb") as file:
+        if _MAGIC not in file.read(_MAGIC_WITHIN_BYTES):  # before LMDB leaves its lock file beside a stranger's file
+            raise UnsupportedFormatError(f"The data file is not LMDB's: {path / DATA_FILE}", path=str(path))
     return True
 
 

@@ -1,8 +1,8 @@
 """The open environments of this process: a data file is opened once, however many ``MiniDB`` objects use it.
 
 LMDB's locks belong to the process and the file, so a second open would share and then drop the first one's. The
-registry knows a file by device and inode, counts who uses it, and closes it after the last. In a forked child it opens
-every file anew, since nothing of LMDB's may be used across a fork.
+registry knows a file by device and inode, counts who uses it, and closes it after the last. In a forked child
+every file is opened anew when it is next used, since nothing of LMDB's may be used across a fork.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-
-from lmdb import _envid
 
 from minidb.engines.lmdb import folder as folders
 from minidb.engines.lmdb.environment import Environment, can_write, make_data_file
@@ -106,20 +104,11 @@ def _open(path: Path, options: Options) -> Environment:
     )
 
 
-def _reopen_all_in_child() -> None:
+def _abandon_all_in_child() -> None:
     global _lock  # noqa: PLW0603  # the parent may have held it when it forked
     _lock = threading.Lock()
-    if not _entries:
-        return
-    # The binding refuses a file that it believes open in this process, and it inherited that belief. It identifies
-    # files through this function, which tells it nothing while the inherited ones are opened anew.
-    identify = _envid.env_keys
-    _envid.env_keys = lambda *_: ()
-    try:
-        for entry in _entries.values():
-            entry.environment.reopen_in_child()
-    finally:
-        _envid.env_keys = identify
+    for entry in _entries.values():
+        entry.environment.abandon_in_child()
 
 
-os.register_at_fork(after_in_child=_reopen_all_in_child)
+os.register_at_fork(after_in_child=_abandon_all_in_child)

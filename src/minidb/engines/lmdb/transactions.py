@@ -200,7 +200,7 @@ class LmdbBase:
             environment = self._environment
             environment.apply_lock.acquire(APPLY_WAIT_S)
             try:
-                transaction = environment.raw.begin(write=True)
+                transaction = environment.live().begin(write=True)
             except BaseException:
                 environment.apply_lock.release()
                 raise
