@@ -197,7 +197,7 @@ def _say_what_next(folder: Path, screen: Screen) -> None:
     screen.headline("What next")
     screen.say(f"The database is in {folder}")
     screen.say("Use it from Python:")
-    screen.show_code(program)
+    screen.show_code(program, may_wrap=False)
     screen.say(f"To have the demo's tables made afresh: minidb demo {shlex.quote(str(folder))}")
     screen.say("When you are done with it, delete the folder: nothing else was written anywhere.")
 

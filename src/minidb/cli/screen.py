@@ -51,10 +51,10 @@ class Screen:
         self.console.print()
         self.console.print(Rule(Text(title, style="bold"), align="left"))
 
-    def show_code(self, source: str) -> None:
-        """Write Python source, with an empty line before it and after it."""
+    def show_code(self, source: str, *, may_wrap: bool = True) -> None:
+        """Write Python source, with an empty line before it and after it. What is to be copied must not be wrapped."""
         self.console.print()
-        self.console.print(_highlight(source))
+        self.console.print(_highlight(source), soft_wrap=not may_wrap)
         self.console.print()
 
     def step(
