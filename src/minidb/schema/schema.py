@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from minidb.exceptions import CorruptionError, SchemaDefinitionError
+from minidb.schema.container_fields import ListField
 from minidb.schema.document import read_document, write_document
 from minidb.schema.field import AnyField, Field
 from minidb.schema.fields import is_unicode
+from minidb.schema.kinds import FIELD_CLASSES
 
 
 class Schema:
@@ -107,3 +109,15 @@ def _check_declaration(name: object, field: object) -> None:
         raise SchemaDefinitionError(
             f"Schema: the field {name!r} must be a field, such as StringField()", hint=hint, field=name
         )
+    if not _is_of_known_kind(field):
+        raise SchemaDefinitionError(
+            f"Schema: the field {name!r} must be of a class that derives from one of MiniDB's, such as StringField",
+            field=name,
+        )
+
+
+def _is_of_known_kind(field: AnyField) -> bool:
+    field_class = FIELD_CLASSES.get(getattr(field, "kind", ""))
+    if field_class is None or not isinstance(field, field_class):
+        return False
+    return not isinstance(field, ListField) or field.item is None or _is_of_known_kind(field.item)

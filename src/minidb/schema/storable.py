@@ -1,8 +1,8 @@
 """What any value must be to be stored at all.
 
 This is the rule for columns without a declared type, and for what lists and dicts contain. Storable are None, bool,
-int, float, str, bytes, date, datetime, time without a time zone, Decimal but NaN, UUID, and lists, tuples and dicts (with
-string keys) of them, nested at most ``MAX_DEPTH`` deep.
+int, float, str, bytes, date, datetime, time (without a time zone), Decimal (but no NaN), UUID, and lists, tuples and
+dicts (with string keys) of them, nested at most ``MAX_DEPTH`` deep.
 """
 
 from __future__ import annotations
