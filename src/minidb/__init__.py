@@ -10,13 +10,30 @@
 
 import logging
 
-from minidb.api.database import Index, MiniDB
+from minidb.api.database import MiniDB
+from minidb.api.index import Index
+from minidb.api.mapping import PersistentMapping
 from minidb.api.pool import Connection, ConnectionPool
-from minidb.api.row import Row
+from minidb.api.query import Query
 from minidb.api.table import Table
 from minidb.api.transaction import Transaction
+from minidb.conditions.predicate import Condition, where
+from minidb.tables.row import Row
 from minidb.version import __version__
 
-__all__ = ["Connection", "ConnectionPool", "Index", "MiniDB", "Row", "Table", "Transaction", "__version__"]
+__all__ = [
+    "Condition",
+    "Connection",
+    "ConnectionPool",
+    "Index",
+    "MiniDB",
+    "PersistentMapping",
+    "Query",
+    "Row",
+    "Table",
+    "Transaction",
+    "__version__",
+    "where",
+]
 
 logging.getLogger("minidb").addHandler(logging.NullHandler())

@@ -4,7 +4,7 @@
       UsageError           fix the code      DatabaseClosedError  TransactionClosedError  ReadOnlyError
                                              InvalidOptionError  ForkedError
       CatalogError         fix the names     TableNotFoundError  TableExistsError
-                                             IndexNotFoundError  IndexExistsError
+                                             IndexNotFoundError  IndexExistsError  MappingNotFoundError
       SchemaError          fix the schema    SchemaDefinitionError  SchemaMismatchError
       RowError             fix the row       SchemaValidationError  RowNotFoundError  RowExistsError
                                              UniqueViolationError  KeyTooLargeError
@@ -41,6 +41,7 @@ __all__ = [
     "IndexNotFoundError",
     "InvalidOptionError",
     "KeyTooLargeError",
+    "MappingNotFoundError",
     "MiniDBError",
     "MissingDependencyError",
     "PoolTimeoutError",
@@ -125,7 +126,7 @@ class ForkedError(UsageError):
 
 
 class CatalogError(MiniDBError):
-    """A table or index has the wrong name. Facts: ``table``, and ``index`` where one is meant."""
+    """A table, index or mapping has the wrong name. Facts: ``table`` or ``mapping``; ``index`` where one is meant."""
 
 
 class TableNotFoundError(CatalogError):
@@ -142,6 +143,10 @@ class IndexNotFoundError(CatalogError):
 
 class IndexExistsError(CatalogError):
     """The table already has an index of this name. Facts: ``table``, ``index``."""
+
+
+class MappingNotFoundError(CatalogError):
+    """There is no mapping of this name. Facts: ``mapping``."""
 
 
 # --- fix the schema ---------------------------------------------------------------------------------------------------

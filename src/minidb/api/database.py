@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import time
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 from minidb.api import retry
+from minidb.api.index import Index, rows_by_index
+from minidb.api.mapping import PersistentMapping
 from minidb.api.pool import Connection, ConnectionPool
-from minidb.api.row import Row, make_rows
 from minidb.api.table import Table
 from minidb.api.transaction import Transaction, ambient_transaction
 from minidb.engines.locate import open_engine
@@ -22,50 +23,22 @@ from minidb.exceptions import (
     DatabaseClosedError,
     IndexExistsError,
     ReadOnlyError,
-    SchemaMismatchError,
     TableExistsError,
 )
 from minidb.options import Durability, Options
 from minidb.schema import Schema
-from minidb.schema.evolution import differences
 from minidb.tables import catalog as catalogs
 from minidb.tables import definition_changes, reading
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import Catalog
-from minidb.tables.definitions import IndexDefinition
+from minidb.tables.row import Row
 from minidb.tables.session import WriteSession
 from minidb.version import __version__
 
 _log = logging.getLogger("minidb")
-_query_log = logging.getLogger("minidb.query")
 
 Result = TypeVar("Result")
 Parameters = ParamSpec("Parameters")
-
-
-class Index:
-    """An index of a table, as ``create_index`` and ``indexes`` describe it."""
-
-    __slots__ = ("fields", "name", "table", "unique")
-
-    def __init__(self, table: str, definition: IndexDefinition) -> None:
-        self.table = table
-        self.name = definition.name
-        self.fields = definition.fields
-        self.unique = definition.unique
-
-    def __repr__(self) -> str:
-        unique = ", unique" if self.unique else ""
-        return f"<index {self.name!r} of table {self.table!r} on {', '.join(self.fields)}{unique}>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Index) and self._facts() == other._facts()
-
-    def __hash__(self) -> int:
-        return hash(self._facts())
-
-    def _facts(self) -> tuple[object, ...]:
-        return self.table, self.name, self.fields, self.unique
 
 
 class MiniDB:
@@ -109,9 +82,11 @@ class MiniDB:
         )
         self.engine = open_engine(location, self.options)
         self.fork_count = 0
+        self.epoch = 0  # raised by a fork and by close: what was begun before must look again
         self._is_closed = False
-        self._made_here: set[tuple[str, ...]] = set()
+        self._made_here: set[int] = set()  # ids of tables and indexes, which are never used again
         self._catalog = Catalog(-1, {}, {})
+        self._catalog_lock = threading.Lock()  # held to replace the catalog, for moments only
         try:
             self._prepare()
         except BaseException:
@@ -149,22 +124,22 @@ class MiniDB:
         Raises ``TableExistsError`` if its schema is another one, or if this object has made it before; with
         ``if_not_exists`` only if the schema is another, as ``SchemaMismatchError``.
         """
-        with self._changing() as session:
+        with self._changing() as (session, made_here):
             existing = session.catalog.definitions.get(name)
             if existing is None:
                 definition_changes.create_table(session, name, schema)
-                self._made_here.add((name,))
+                made_here.add(session.catalog.definition(name).id)
                 _log.info("table created", extra={"table": name})
             elif if_not_exists:
-                self._attach(session, name, schema)
-            elif (name,) in self._made_here or existing.schema != schema:
+                definition_changes.attach_schema(session, name, schema)
+            elif self._has_made(existing.id) or existing.schema != schema:
                 raise TableExistsError(
                     f"There is already a table named {name!r}",
                     hint="get it with db.get_table or db.table, or pass if_not_exists=True",
                     table=name,
                 )
             else:
-                self._attach(session, name, schema)
+                definition_changes.attach_schema(session, name, schema)
         return Table(self, name)
 
     def table(self, name: str, schema: Schema | None = None) -> Table[Row]:
@@ -172,8 +147,13 @@ class MiniDB:
 
         Raises ``SchemaMismatchError`` if it is there with another schema. No schema means whatever it has.
         """
-        if schema is None and name in self:
+        with self._catalog_now() as catalog:
+            is_there = isinstance(name, str) and name in catalog.definitions
+        if is_there and schema is None:
             return self.get_table(name)
+        if is_there and self.current_transaction() is None:  # nothing to write: no need to wait for another writer
+            self.keep(_attached(catalog, name, schema), set())
+            return Table(self, name)
         return self.create_table(name, schema, if_not_exists=True)
 
     def get_table(self, name: str) -> Table[Row]:
@@ -186,14 +166,21 @@ class MiniDB:
 
     def table_on(self, connection: Connection | None, name: str) -> Table[Row]:
         """Return a table whose calls outside a transaction run on a connection."""
-        self.read(connection, name, self._warn_of_missing_code)
+        with self.snapshot(connection) as (_, catalog):
+            definition = catalog.definition(name)
+            fields = definition.fields_with_code
+            if fields and not catalog.has_live_schema(definition):
+                _log.warning(
+                    "table %r is used without its validators and default factories: pass its schema to db.table",
+                    name,
+                    extra={"table": name, "fields": fields},
+                )
         return Table(self, name, connection)
 
     def drop_table(self, name: str) -> None:
         """Remove a table with its rows and indexes. Raises ``TableNotFoundError``."""
-        with self._changing() as session:
+        with self._changing() as (session, _):
             definition_changes.drop_table(session, name)
-        self._made_here = {made for made in self._made_here if made[0] != name}
         _log.info("table dropped", extra={"table": name})
 
     def rename_table(self, old: str, new: str) -> None:
@@ -201,9 +188,8 @@ class MiniDB:
 
         A ``Table`` object of the old name does not follow.
         """
-        with self._changing() as session:
+        with self._changing() as (session, _):
             definition_changes.rename_table(session, old, new)
-        self._made_here = {(new, *made[1:]) if made[0] == old else made for made in self._made_here}
         _log.info("table renamed", extra={"table": old, "new_name": new})
 
     def table_names(self) -> list[str]:
@@ -215,29 +201,35 @@ class MiniDB:
         with self._catalog_now() as catalog:
             return isinstance(name, str) and name in catalog.definitions
 
-    def _attach(self, session: WriteSession, name: str, schema: Schema | None) -> None:
-        """Let a table that is there use a schema that the program gave, if it is the stored one."""
-        if schema is None:
-            return
-        definition = session.catalog.definition(name)
-        found = differences(definition.schema, schema)
-        if found:
-            raise SchemaMismatchError(
-                f"Table {name!r} is stored with another schema: {'; '.join(found)}",
-                hint="pass the stored schema, or no schema to use the table as it is",
-                table=name,
-                differences=found,
-            )
-        session.catalog = session.catalog.with_table(definition, live_schema=schema)
+    # --- mappings -----------------------------------------------------------------------------------------------------
 
-    def _warn_of_missing_code(self, _: ReadTransaction, table: TableBinding) -> None:
-        fields = table.definition.fields_with_code
-        if fields and not self._catalog.has_live_schema(table.definition):
-            _log.warning(
-                "table %r is used without its validators and default factories: pass its schema to db.table",
-                table.name,
-                extra={"table": table.name, "fields": fields},
-            )
+    def mapping(self, name: str) -> PersistentMapping[Any, Any]:  # Any: what keys and values are, the caller says
+        """Return a mapping, making it if it is absent: keys and values that stay, without schema or columns.
+
+        >>> cache: PersistentMapping[str, int] = db.mapping("cache")
+        >>> cache["answer"] = 42
+
+        Raises ``CatalogError`` if a table has the name.
+        """
+        with self._catalog_now() as catalog:
+            is_there = isinstance(name, str) and name in catalog.mappings
+        if not is_there:
+            with self._changing() as (session, _):
+                is_made = definition_changes.create_mapping(session, name)
+            if is_made:
+                _log.info("mapping created", extra={"mapping": name})
+        return PersistentMapping(self, name)
+
+    def drop_mapping(self, name: str) -> None:
+        """Remove a mapping with its items. Raises ``MappingNotFoundError``, or ``CatalogError`` for a table's name."""
+        with self._changing() as (session, _):
+            definition_changes.drop_mapping(session, name)
+        _log.info("mapping dropped", extra={"mapping": name})
+
+    def mapping_names(self) -> list[str]:
+        """Return the names of the mappings, sorted."""
+        with self._catalog_now() as catalog:
+            return sorted(catalog.mappings)
 
     # --- indexes ------------------------------------------------------------------------------------------------------
 
@@ -251,12 +243,12 @@ class MiniDB:
         ``IndexExistsError``, ``SchemaDefinitionError`` for a field that there is not, or ``UniqueViolationError``.
         """
         index_name = "_".join(map(str, fields)) if name is None else name
-        with self._changing() as session:
+        with self._changing() as (session, made_here):
             definition = session.catalog.definition(table)
             existing = definition_changes.existing_index(definition, index_name)
             if existing is not None:
                 is_same = existing.fields == fields and existing.unique == unique
-                if if_not_exists or (is_same and (table, index_name) not in self._made_here):
+                if if_not_exists or (is_same and not self._has_made(existing.id)):
                     return Index(table, existing)
                 raise IndexExistsError(
                     f"Table {table!r} already has an index named {index_name!r}",
@@ -265,15 +257,14 @@ class MiniDB:
                     index=index_name,
                 )
             made = definition_changes.create_index(session, table, fields, name=index_name, unique=unique)
-            self._made_here.add((table, index_name))
+            made_here.add(made.id)
         _log.info("index created", extra={"table": table, "index": index_name})
         return Index(table, made)
 
     def drop_index(self, table: str, name: str) -> None:
         """Remove an index, by its name or by its one field. Raises ``TableNotFoundError`` or ``IndexNotFoundError``."""
-        with self._changing() as session:
+        with self._changing() as (session, _):
             dropped = definition_changes.drop_index(session, table, name)
-        self._made_here.discard((table, dropped.name))
         _log.info("index dropped", extra={"table": table, "index": dropped.name})
 
     def indexes(self, table: str) -> list[Index]:
@@ -287,21 +278,7 @@ class MiniDB:
         ``index`` is an index's name or its one field; for an index on several fields ``value`` is a tuple. Raises
         ``TableNotFoundError``, ``IndexNotFoundError``, or ``SchemaValidationError`` for a value of another type.
         """
-        if self.options.slow_query_ms is None:
-            return self.read(None, table, _rows_by_index, index, value)
-        began = time.perf_counter()
-        rows = self.read(None, table, _rows_by_index, index, value)
-        duration_ms = (time.perf_counter() - began) * 1000
-        if duration_ms >= self.options.slow_query_ms:
-            _query_log.warning(
-                "slow query: index %r of table %r, %d rows, %.1f ms",
-                index,
-                table,
-                len(rows),
-                duration_ms,
-                extra={"table": table, "index": index, "rows": len(rows), "duration_ms": round(duration_ms, 3)},
-            )
-        return rows
+        return rows_by_index(self, table, index, value)
 
     # --- transactions -------------------------------------------------------------------------------------------------
 
@@ -312,29 +289,33 @@ class MiniDB:
         take part without being told. A read-only one sees one snapshot and waits for nobody. Raises
         ``PoolTimeoutError``, ``WriteTimeoutError``, or ``ReadOnlyError`` where nothing may be written.
         """
-        outer = self.current_transaction()
+        outer = self._transaction_around()
         if outer is not None:
-            if not read_only:
-                outer.writing()
             return Transaction(self, None, outer, read_only=read_only)
+        self._require_beginning(read_only=read_only)
         connection = self.connection_pool.lend(self.options.pool_timeout_s)
-        try:
-            return self._begin(connection, read_only=read_only)
-        except BaseException:
-            self.connection_pool.take_back(connection)
-            raise
+        return Transaction(self, connection, None, read_only=read_only)
 
     def begin_on_lent(self, *, read_only: bool) -> Transaction:
         """Begin a transaction that takes no connection, for the holder of one."""
-        if self.current_transaction() is not None:
-            return self.begin_transaction(read_only)
-        return self._begin(None, read_only=read_only)
+        outer = self._transaction_around()
+        if outer is None:
+            self._require_beginning(read_only=read_only)
+        return Transaction(self, None, outer, read_only=read_only)
 
-    def _begin(self, connection: Connection | None, *, read_only: bool) -> Transaction:
+    def _transaction_around(self) -> Transaction | None:
+        """Return what a transaction that begins now is inside of. One that was inherited by a fork is no such thing."""
+        ambient = ambient_transaction()
+        outer = None if ambient is None else ambient.innermost(self)
+        if outer is None or outer.is_inherited:
+            return None
+        outer.require_usable()
+        return outer
+
+    def _require_beginning(self, *, read_only: bool) -> None:
         self.require_open()
         if not read_only:
             self._require_writable()
-        return Transaction(self, connection, None, read_only=read_only)
 
     def current_transaction(self) -> Transaction | None:
         """Return the transaction that calls of this thread or task take part in, or None."""
@@ -351,6 +332,7 @@ class MiniDB:
         It is given the transaction if it has a parameter for it. It may run more than once: what it does besides the
         database should bear that.
         """
+        retry.require_plain(body)
         if retry.takes_transaction(body):
             return retry.run(self, body)
         return retry.run(self, lambda _: body())
@@ -392,11 +374,11 @@ class MiniDB:
         if self._is_closed:
             return
         ambient = ambient_transaction()
-        while ambient is not None:
-            if ambient.database is self and ambient.belongs_to_caller():
-                ambient.rollback()
-            ambient = ambient.shadowed
+        for transaction in () if ambient is None else ambient.transactions():
+            if transaction.database is self:
+                transaction.abandon()
         self._is_closed = True
+        self.epoch += 1
         _open_databases.discard(self)
         self.connection_pool.close()
         _log.info("database closed", extra={"location": self.location})
@@ -428,9 +410,10 @@ class MiniDB:
         """Return the catalog of a snapshot: the one at hand, if nothing has changed since it was read."""
         catalog = self._catalog
         if catalog.generation != transaction.generation:
-            catalog = catalogs.load(transaction, catalog)
-            if catalog.generation > self._catalog.generation:
-                self._catalog = catalog
+            with self._catalog_lock:
+                catalog = catalogs.load(transaction, self._catalog)
+                if catalog.generation > self._catalog.generation:
+                    self._catalog = catalog
         return catalog
 
     def read_row(
@@ -453,7 +436,9 @@ class MiniDB:
             finally:
                 snapshot.close()
         finally:
-            pool.give_back(taken)
+            taken.home.append(taken)  # pool.give_back, written out
+            if pool.needs_care:
+                pool.settle()
 
     def read(
         self,
@@ -477,11 +462,7 @@ class MiniDB:
         if transaction is not None:
             yield transaction.bytes, transaction.catalog
             return
-        if connection is None:
-            taken = self.connection_pool.take()
-        else:
-            connection.require_lent()
-            taken = None
+        held = self._hold(connection)
         try:
             self.require_open()
             snapshot = self.engine.begin_read()
@@ -490,8 +471,15 @@ class MiniDB:
             finally:
                 snapshot.close()
         finally:
-            if taken is not None:
-                self.connection_pool.give_back(taken)
+            if held is not None:
+                self.connection_pool.take_back(held)
+
+    def _hold(self, connection: Connection | None) -> Connection | None:
+        """Take a connection of the pool for a call, if it has been given none."""
+        if connection is None:
+            return self.connection_pool.hold()
+        connection.require_lent()
+        return None
 
     def write(
         self,
@@ -509,8 +497,30 @@ class MiniDB:
         if transaction is not None:
             session = transaction.writing()
             return operation(session, session.catalog.table(name), *arguments, **named)
-        with self._writing(connection) as session:
-            return operation(session, session.catalog.table(name), *arguments, **named)
+        return self.write_alone(
+            connection, lambda session: operation(session, session.catalog.table(name), *arguments, **named)
+        )
+
+    def write_alone(self, connection: Connection | None, operation: Callable[[WriteSession], Result]) -> Result:
+        """Run an operation in a write transaction of its own and commit it. REQUIRES that the caller is in none."""
+        held = self._hold(connection)
+        try:
+            self._require_beginning(read_only=False)
+            alone = self.engine.begin_write(self.options.write_timeout_s)
+            try:
+                session = WriteSession(alone, self.catalog_of(alone))
+                result = operation(session)
+                alone.commit()
+                return result
+            finally:
+                try:
+                    alone.close()
+                except BaseException:  # a signal's, which must not leave the write lock held
+                    alone.close()
+                    raise
+        finally:
+            if held is not None:
+                self.connection_pool.take_back(held)
 
     def write_many(
         self,
@@ -528,40 +538,25 @@ class MiniDB:
             return operation(session, session.catalog.table(name), *arguments, **named)
 
     @contextmanager
-    def _writing(self, connection: Connection | None) -> Iterator[WriteSession]:
-        """Yield a write session for the block and commit it, or roll it back if the block raises."""
-        if connection is None:
-            taken = self.connection_pool.take()
-        else:
-            connection.require_lent()
-            taken = None
-        try:
-            self.require_open()
-            self._require_writable()
-            transaction = self.engine.begin_write(self.options.write_timeout_s)
-            try:
-                yield WriteSession(transaction, self.catalog_of(transaction))
-                transaction.commit()
-            finally:
-                transaction.close()
-        finally:
-            if taken is not None:
-                self.connection_pool.give_back(taken)
+    def _changing(self) -> Iterator[tuple[WriteSession, set[int]]]:
+        """Yield a write session for a change of the catalog, and the set that ids of what is made must be added to."""
+        outer = self._transaction_around()
+        held = None
+        if outer is None:
+            self._require_beginning(read_only=False)
+            held = self.connection_pool.hold()
+        with Transaction(self, held, outer, read_only=False) as transaction:
+            yield transaction.writing(), transaction.made_here
 
-    @contextmanager
-    def _changing(self) -> Iterator[WriteSession]:
-        """Yield a write session for a change of the catalog, and keep what it knows of live schemas."""
-        if self.current_transaction() is not None:
-            with self.begin_transaction() as savepoint:
-                yield savepoint.writing()
-            return
-        with self._writing(None) as session:
-            yield session
-        self.keep_live_schemas(session.catalog)
+    def keep(self, committed: Catalog, made_here: set[int]) -> None:
+        """Remember, of a transaction that has been committed, the schemas that the program gave and what it made."""
+        self._made_here |= made_here
+        with self._catalog_lock:
+            self._catalog = self._catalog.with_live_schemas_of(committed)
 
-    def keep_live_schemas(self, committed: Catalog) -> None:
-        """Remember the schemas that the program gave in a transaction that has been committed."""
-        self._catalog = self._catalog.with_live_schemas_of(committed)
+    def _has_made(self, number: int) -> bool:
+        transaction = self.current_transaction()
+        return number in self._made_here or (transaction is not None and transaction.has_made(number))
 
     @contextmanager
     def _catalog_now(self) -> Iterator[Catalog]:
@@ -575,6 +570,8 @@ class MiniDB:
     def after_fork_in_child(self) -> None:
         """Begin anew in a forked child: the engine has opened its file again, and the pool is empty."""
         self.fork_count += 1
+        self.epoch += 1
+        self._catalog_lock = threading.Lock()
         self.connection_pool.forget_parent()
 
 
@@ -584,10 +581,6 @@ _open_databases: weakref.WeakSet[MiniDB] = weakref.WeakSet()
 def _after_fork_in_child() -> None:
     for database in list(_open_databases):
         database.after_fork_in_child()
-
-
-def _rows_by_index(transaction: ReadTransaction, table: TableBinding, index: str, value: Any) -> list[Row]:
-    return make_rows(table, reading.find_by_index(transaction, table, table.index(index), value))
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,8 +1,8 @@
 """The pool of connections: at most so many operations and transactions at once, and every wait bounded.
 
 On a file a connection costs nothing to make; what the pool gives is the bound, and figures of who waits. Taking a
-connection and giving it back are single operations on a deque, which need no lock (0.1 µs together). The lock is for
-those who must wait.
+connection and giving it back are single operations on a deque, which need no lock (0.1 µs together) and which no signal
+can cut in two. The lock is for those who must wait.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 from minidb.exceptions import DatabaseClosedError, InvalidOptionError, PoolTimeoutError, UsageError
 
@@ -31,19 +33,25 @@ class Connection:
     A table got from it, and a transaction begun on it, use this connection and take no other. One thread at a time.
     """
 
-    __slots__ = ("_database", "_transaction", "is_lent", "uses")
+    __slots__ = ("__weakref__", "_database", "_transaction", "holder", "home", "is_lent", "uses")
 
-    def __init__(self, database: MiniDB) -> None:
+    def __init__(self, database: MiniDB, home: deque[Connection]) -> None:
+        """``home`` is where it goes when it is given back."""
         self._database = database
         self._transaction: Transaction | None = None
+        self.home = home
+        self.holder: int | None = None
+        """The thread that has it, where that is known: not while a call has it that runs no code of the program's."""
         self.is_lent = False
         self.uses = 0
 
     def begin_transaction(self, *, read_only: bool = False) -> Transaction:
         """Begin a transaction on this connection; see ``MiniDB.begin_transaction``."""
         self.require_lent()
-        self._transaction = self._database.begin_on_lent(read_only=read_only)
-        return self._transaction
+        transaction = self._database.begin_on_lent(read_only=read_only)
+        if self._transaction is None or not self._transaction.is_open:
+            self._transaction = transaction  # the outermost: ending it ends those inside
+        return transaction
 
     def get_table(self, name: str) -> Table[Any]:
         """Return a table whose calls use this connection. Raises ``TableNotFoundError``."""
@@ -55,7 +63,7 @@ class Connection:
         transaction, self._transaction = self._transaction, None
         if transaction is not None and transaction.is_open:
             _log.warning("a connection was given back with a transaction open, which is rolled back")
-            transaction.rollback()
+            transaction.abandon()
 
     def require_lent(self) -> None:
         """Raise ``UsageError`` once the connection has been given back."""
@@ -66,40 +74,82 @@ class Connection:
             )
 
 
+HANDOVER_AFTER_S: Final = 0.01
+"""So long may others be quicker than a thread that waits. Then the next connection is handed to it: fair from the
+beginning would switch threads at each call (127,000 reads a second by 16 threads on 10 connections, against 590,000),
+and never fair would let one busy thread keep all others out."""
+
+
+class _Waiter:
+    """A thread in the line. All but ``alarm`` is guarded by the pool's lock."""
+
+    __slots__ = ("alarm", "began", "connection", "is_called")
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.connection: Connection | None = None
+        self.is_called = False  # and has not looked yet
+        self.alarm = threading.Lock()
+        self.alarm.acquire()
+
+    def served(self) -> Connection | None:
+        """Return the connection that the thread has been given."""
+        return self.connection
+
+    def call(self) -> None:
+        """Wake the thread, to look at what there is."""
+        if not self.is_called:
+            self.is_called = True
+            self.alarm.release()
+
+
 class ConnectionPool:
-    """The connections of one database. Safe from any thread."""
+    """The connections of one database. Safe from any thread.
+
+    A thread that holds a connection, by ``get_connection``, a transaction or an unfinished scan, never waits for
+    another one in a call outside a transaction: where none is free, the call shares what the thread holds. To get a
+    second connection or transaction it must wait, and is refused at once where it holds all that there may be.
+    """
 
     def __init__(self, database: MiniDB, *, max_connections: int, timeout_s: float) -> None:
         self._database = database
         self._timeout_s = timeout_s
-        self._changed = threading.Condition()  # guards what follows, but for the deque itself
-        self._idle: deque[Connection] = deque()
-        self._all: list[Connection] = []
         self._max_connections = max_connections
-        self._lent_to: dict[int, int] = {}
-        self._waiting = 0
+        self._is_closed = False
+        self._begin_empty()
+
+    def _begin_empty(self) -> None:
+        # Guards what follows but for the deques. Reentrant, since garbage collection may come in anywhere and end a
+        # transaction.
+        self._lock = threading.RLock()
+        self._idle: deque[Connection] = deque()
+        # Weakly: a connection that a signal's exception has lost on its way is then missed, and replaced.
+        self._all: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._shares: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._ended_shares: deque[Connection] = deque()
+        self._waiters: deque[_Waiter] = deque()
+        self._uses_before = 0  # of connections that are gone
+        self._errors = 0
         self._queued = 0
         self._wait_s = 0.0
-        self._errors = 0
-        self._needs_care = False  # someone waits, or there are connections too many, or the pool is closed
-        self._is_closed = False
+        self.needs_care = self._is_closed  # giving back is not enough: see _settle
 
     # --- the short path -----------------------------------------------------------------------------------------------
 
     def take(self) -> Connection:
-        """Take a connection for one call, waiting at most the pool's timeout."""
+        """Take a connection for one call that runs no code of the program's, waiting at most the pool's timeout."""
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._wait(self._timeout_s)
+            connection = self._wait(self._timeout_s, may_share=True)
         connection.uses += 1
         return connection
 
     def give_back(self, connection: Connection) -> None:
         """Give back what ``take`` took."""
-        self._idle.append(connection)
-        if self._needs_care:
-            self._care()
+        connection.home.append(connection)
+        if self.needs_care:
+            self.settle()
 
     # --- the public face ----------------------------------------------------------------------------------------------
 
@@ -113,10 +163,14 @@ class ConnectionPool:
         ...     connection.get_table("users").count()
         0
         """
+        if timeout_s is not None and not (isinstance(timeout_s, int | float) and timeout_s >= 0):
+            raise InvalidOptionError("The timeout must be a number of seconds of at least 0", option="timeout_s")
         connection = self.lend(self._timeout_s if timeout_s is None else timeout_s)
         try:
+            connection.is_lent = True
             yield connection
         finally:
+            connection.is_lent = False
             try:
                 connection.end_transaction()
             finally:
@@ -129,16 +183,17 @@ class ConnectionPool:
         ``requests_queued`` (had to wait), ``requests_wait_ms`` (for so long in all), ``requests_errors`` (in vain);
         ``requests_waiting`` (waiting now).
         """
-        with self._changed:
+        with self._lock:
+            uses = sum(connection.uses for connection in (*self._all, *self._shares))
             return {
                 "pool_max": self._max_connections,
                 "pool_size": len(self._all),
                 "pool_available": len(self._idle),
-                "requests_num": sum(connection.uses for connection in self._all),
+                "requests_num": self._uses_before + uses + self._errors,
                 "requests_queued": self._queued,
                 "requests_wait_ms": round(self._wait_s * 1000),
                 "requests_errors": self._errors,
-                "requests_waiting": self._waiting,
+                "requests_waiting": len(self._waiters),
             }
 
     def resize(self, max_connections: int) -> None:
@@ -147,44 +202,45 @@ class ConnectionPool:
             raise InvalidOptionError(
                 "The option max_connections must be an integer of at least 1", option="max_connections"
             )
-        with self._changed:
+        with self._lock:
             self._max_connections = max_connections
             self._settle()
 
     # --- lending ------------------------------------------------------------------------------------------------------
 
+    def hold(self) -> Connection:
+        """Take a connection for one call, which may run code of the program's, until ``take_back``."""
+        connection = self.take()
+        connection.holder = threading.get_ident()
+        return connection
+
     def lend(self, timeout_s: float) -> Connection:
         """Lend a connection until ``take_back``."""
-        me = threading.get_ident()
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._wait(timeout_s)
+            connection = self._wait(timeout_s, may_share=False)
         connection.uses += 1
-        connection.is_lent = True
-        with self._changed:
-            self._lent_to[me] = self._lent_to.get(me, 0) + 1
+        connection.holder = threading.get_ident()
         return connection
 
     def take_back(self, connection: Connection) -> None:
-        """Take a lent connection back. REQUIRES the thread that it was lent to."""
-        me = threading.get_ident()
-        connection.is_lent = False
-        with self._changed:
-            self._lent_to[me] = self._lent_to.get(me, 1) - 1
-            if self._lent_to[me] <= 0:
-                del self._lent_to[me]
+        """Take back what was held or lent, from whatever thread."""
+        connection.holder = None
         self.give_back(connection)
 
-    def _wait(self, timeout_s: float) -> Connection:
-        with self._changed:
+    def _wait(self, timeout_s: float, *, may_share: bool) -> Connection:
+        with self._lock:
             if self._is_closed:
-                raise DatabaseClosedError("The database is closed")
-            if len(self._all) < self._max_connections:
-                connection = Connection(self._database)
-                self._all.append(connection)
+                raise DatabaseClosedError("The database is closed", hint="open it again: MiniDB(path)")
+            me = threading.get_ident()
+            held = sum(connection.holder == me for connection in self._all)
+            if held and may_share and len(self._all) >= self._max_connections:
+                self.needs_care = True
+                connection = Connection(self._database, self._ended_shares)
+                self._shares.add(connection)
                 return connection
-            if self._lent_to.get(threading.get_ident(), 0) >= self._max_connections:
+            if held >= self._max_connections:
                 self._errors += 1
                 raise PoolTimeoutError(
                     "This thread holds every connection of the pool, so it would wait for itself",
@@ -192,73 +248,127 @@ class ConnectionPool:
                     timeout_s=timeout_s,
                     max_connections=self._max_connections,
                 )
-            return self._wait_for_idle(timeout_s)
-
-    def _wait_for_idle(self, timeout_s: float) -> Connection:
-        began = time.monotonic()
-        self._queued += 1
-        self._waiting += 1
-        self._needs_care = True  # before the deque is looked at again: whoever gives back now will see it
+            waiter = _Waiter()
+            self._waiters.append(waiter)
+            self._settle()  # makes a connection where there may be one more
+            if waiter.connection is not None:
+                return waiter.connection
         try:
             while True:
-                try:
-                    return self._idle.pop()
-                except IndexError:
-                    remaining_s = began + timeout_s - time.monotonic()
-                if remaining_s <= 0:
-                    break
-                self._changed.wait(min(remaining_s, threading.TIMEOUT_MAX))
-                if self._is_closed:
-                    raise DatabaseClosedError("The database was closed while this call waited for a connection")
+                remaining_s = waiter.began + timeout_s - time.monotonic()
+                waiter.alarm.acquire(timeout=max(0, min(remaining_s, threading.TIMEOUT_MAX)))
+                with self._lock:
+                    self._look_for(waiter)
+                    if waiter.served() is not None or self._is_closed or remaining_s <= 0:
+                        break
+        except BaseException:  # such as KeyboardInterrupt
+            self._leave_line(waiter)
+            if (unused := waiter.served()) is not None:
+                self.give_back(unused)
+            raise
+        self._leave_line(waiter)
+        if (served := waiter.served()) is not None:
+            return served
+        if self._is_closed:
+            raise DatabaseClosedError("The database was closed while this call waited for a connection")
+        with self._lock:
             self._errors += 1
-            _log.warning(
-                "no connection came free within %.3f s",
-                timeout_s,
-                extra={"timeout_s": timeout_s, "max_connections": self._max_connections, "waiting": self._waiting},
-            )
-            raise PoolTimeoutError(
-                f"All {self._max_connections} connections of the pool were in use for {timeout_s:g} s",
-                hint="end transactions and scans sooner, or open with a larger max_connections",
-                timeout_s=timeout_s,
-                max_connections=self._max_connections,
-            )
-        finally:
-            self._waiting -= 1
-            self._wait_s += time.monotonic() - began
+            waiting = len(self._waiters)
+        _log.warning(
+            "no connection came free within %.3f s",
+            timeout_s,
+            extra={"timeout_s": timeout_s, "max_connections": self._max_connections, "waiting": waiting},
+        )
+        raise PoolTimeoutError(
+            f"All {self._max_connections} connections of the pool were in use for {timeout_s:g} s",
+            hint="end transactions and scans sooner, or open with a larger max_connections",
+            timeout_s=timeout_s,
+            max_connections=self._max_connections,
+        )
+
+    def _look_for(self, waiter: _Waiter) -> None:
+        """Give a waiter what is idle, if nobody was quicker. REQUIRES the lock."""
+        if waiter.connection is None:
+            waiter.connection = self._pop_idle()
+        if waiter.is_called:
+            waiter.is_called = False
+            waiter.alarm.acquire(blocking=False)  # set again, if the waiter looks for another reason
+
+    def _leave_line(self, waiter: _Waiter) -> None:
+        with self._lock:
+            self._queued += 1
+            self._wait_s += time.monotonic() - waiter.began
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
             self._settle()
 
-    def _care(self) -> None:
-        with self._changed:
-            self._changed.notify()
+    def settle(self) -> None:
+        """Do what is left to do after a connection was given back while ``needs_care``."""
+        with self._lock:
             self._settle()
 
     def _settle(self) -> None:
-        """Let go of idle connections too many, and note whether anything is left to care for. REQUIRES the lock."""
-        while len(self._all) > self._max_connections:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
+        """Do what giving back leaves to be done. REQUIRES the lock.
+
+        Let go of shares that have ended and of idle connections too many, hand idle ones to those who wait, and close
+        the engine once nothing is in use of a pool that is closed.
+        """
+        self.needs_care = True  # first: whoever gives back from here on comes here again
+        while self._ended_shares:
+            share = self._ended_shares.popleft()
+            self._uses_before += share.uses
+            self._shares.discard(share)
+        while len(self._all) > (0 if self._is_closed else self._max_connections):
+            surplus = self._pop_idle()
+            if surplus is None:
                 break
-            self._all.remove(connection)
-        self._needs_care = self._is_closed or self._waiting > 0 or len(self._all) > self._max_connections
-        if self._is_closed and len(self._idle) == len(self._all):
-            self._all.clear()
-            self._idle.clear()
-            self._database.close_engine()
+            self._uses_before += surplus.uses
+            self._all.discard(surplus)
+        if self._is_closed:
+            for waiter in self._waiters:
+                waiter.call()
+            if not self._all and not self._shares:
+                self._database.close_engine()
+            return
+        self._serve()
+        self.needs_care = bool(self._waiters or self._shares) or len(self._all) > self._max_connections
+
+    def _serve(self) -> None:
+        """Hand what may be had to those who have waited long, and call as many others as there is something for."""
+        while self._waiters and len(self._all) < self._max_connections:
+            connection = Connection(self._database, self._idle)
+            self._all.add(connection)
+            self._hand(connection)
+        while self._waiters and time.monotonic() - self._waiters[0].began > HANDOVER_AFTER_S:
+            idle = self._pop_idle()
+            if idle is None:
+                return
+            self._hand(idle)
+        for waiter in islice(self._waiters, len(self._idle)):
+            waiter.call()
+
+    def _hand(self, connection: Connection) -> None:
+        waiter = self._waiters.popleft()
+        waiter.connection = connection
+        waiter.call()
+
+    def _pop_idle(self) -> Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Lend nothing more, and close the engine once nothing is in use: now, or when the last is given back."""
-        with self._changed:
+        with self._lock:
             self._is_closed = True
-            self._changed.notify_all()
             self._settle()
 
     def forget_parent(self) -> None:
-        """Begin anew in a forked child: what other threads of the parent held never comes back here."""
-        self._changed = threading.Condition()
-        self._idle = deque()
-        self._all = []
-        self._lent_to = {}
-        self._waiting = 0
+        """Begin anew in a forked child: what other threads of the parent held never comes back here.
+
+        What this thread holds goes back to the deque of the parent's time, where nobody looks for it.
+        """
+        self._begin_empty()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from minidb.exceptions import ConflictError
+from minidb.exceptions import ConflictError, UsageError
 
 if TYPE_CHECKING:
     from minidb.api.database import MiniDB
@@ -62,8 +62,19 @@ def takes_transaction(body: Callable[..., Any]) -> bool:
     return any(one.kind in positional and one.default is inspect.Parameter.empty for one in parameters)
 
 
+def require_plain(body: Callable[..., Any]) -> None:
+    """Raise ``UsageError`` for a function whose body does not run when it is called, but after the commit."""
+    if inspect.iscoroutinefunction(body) or inspect.isgeneratorfunction(body) or inspect.isasyncgenfunction(body):
+        raise UsageError(
+            "The body of a coroutine or generator function cannot be run in a transaction: it would run after the "
+            "commit",
+            hint="begin the transaction inside it",
+        )
+
+
 def transactional(database: MiniDB, body: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Return a function whose every call is run by ``run``."""
+    require_plain(body)
 
     @functools.wraps(body)
     def call(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:

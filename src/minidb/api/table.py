@@ -9,22 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from minidb.api.row import Row, StoredRow, columns_of, make_rows
-from minidb.api.transaction import ambient_transaction
+from minidb.api.query import Query, combine
+from minidb.api.streaming import stream
+from minidb.conditions.predicate import Condition
 from minidb.engines.port import ReadTransaction
 from minidb.exceptions import UsageError
 from minidb.schema import Schema
 from minidb.tables import reading, writing
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import Values
+from minidb.tables.row import Row, columns_of
 from minidb.tables.session import WriteSession
 
 if TYPE_CHECKING:
     from minidb.api.database import MiniDB
     from minidb.api.pool import Connection
-    from minidb.api.transaction import Transaction
 
 Default = TypeVar("Default")
+Result = TypeVar("Result")
 RowType = TypeVar("RowType")
 """The type of a table's rows. ``Row`` today; typed rows will take its place without changing a signature."""
 
@@ -72,7 +74,7 @@ class Table(Generic[RowType]):
         table, found = self._database.read_row(self._connection, self._name, row_id)
         if found is None:
             raise table.not_found(row_id)
-        return StoredRow(table, *found)
+        return table.row(*found)
 
     @overload
     def get(self, row_id: Id) -> Row | None: ...
@@ -81,7 +83,7 @@ class Table(Generic[RowType]):
     def get(self, row_id: Id, default: Default | None = None) -> Row | Default | None:
         """Return the row that has this id, or ``default``."""
         table, found = self._database.read_row(self._connection, self._name, row_id)
-        return default if found is None else StoredRow(table, *found)
+        return default if found is None else table.row(*found)
 
     def update(self, row_id: Id, /, **changes: Any) -> Row:
         """Change columns of a row and return the new row. Raises ``RowNotFoundError`` and what ``insert`` raises.
@@ -113,13 +115,13 @@ class Table(Generic[RowType]):
     def insert_many(self, rows: Iterable[RowLike]) -> Sequence[Id]:
         """Insert rows from any iterable, in constant memory: all of them, or none if one is refused.
 
-        Returns their ids: a ``range`` where they are automatic. Raises as ``insert`` does;
-        ``SchemaValidationError.row_number`` is the bad row's place, counted from 0.
+        Returns their ids: a ``range`` where they are automatic, unless the iterable itself inserts into the table.
+        Raises as ``insert`` does; ``SchemaValidationError.row_number`` is the bad row's place, counted from 0.
 
         Inside a transaction this is a savepoint of it. One so large that it does not fit the write buffer cannot be
         undone alone: if it then fails, the transaction can only be rolled back.
         """
-        return self._database.write_many(self._connection, self._name, writing.insert_many, map(columns_of, rows))
+        return self._database.write_many(self._connection, self._name, writing.insert_many, rows)
 
     def get_many(self, row_ids: Iterable[Id]) -> list[Row | None]:
         """Return the rows that have these ids, in the order asked, with None where there is none."""
@@ -163,26 +165,42 @@ class Table(Generic[RowType]):
         """
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
             raise UsageError("The limit must be an integer of at least 0, or None")
-        ambient = ambient_transaction()
-        transaction = None if ambient is None else ambient.find(self._database)
-        if transaction is not None:
-            return self._scan_in(transaction, start, stop, reverse, limit)
-        return self._scan_alone(start, stop, reverse, limit)
 
-    def _scan_in(self, transaction: Transaction, *arguments: Any) -> Iterator[Row]:
-        table = transaction.catalog.table(self._name)
-        for page in reading.scan(transaction.bytes, table, *arguments):
-            for row in make_rows(table, page):
-                yield row
-                if not transaction.is_open:
-                    transaction.require_usable()
+        def rows(transaction: ReadTransaction, table: TableBinding) -> Iterator[Row]:
+            for page in reading.scan(transaction, table, start, stop, reverse, limit):
+                yield from table.rows(*page)
 
-    def _scan_alone(self, *arguments: Any) -> Iterator[Row]:
-        with self._database.snapshot(self._connection) as (snapshot, catalog):
-            table = catalog.table(self._name)
-            for page in reading.scan(snapshot, table, *arguments):
-                yield from make_rows(table, page)
-                self._database.require_open()
+        return self.stream(rows)
+
+    def find(self, *conditions: Condition, require_index: bool = False, **equalities: Any) -> Query[RowType]:
+        """Return a query for the rows for which every condition holds; of all rows if there is none.
+
+        >>> users.find(where("age") >= 18, name="Ada").count()
+        1
+
+        ``require_index=True`` refuses to run it as a table scan.
+        """
+        return Query(self, combine(conditions, equalities), require_index=require_index)
+
+    # --- what queries ask ---------------------------------------------------------------------------------------------
+
+    @property
+    def database(self) -> MiniDB:
+        """The database that the table is in."""
+        return self._database
+
+    def stream(self, rows: Callable[[ReadTransaction, TableBinding], Iterator[Row]]) -> Iterator[Row]:
+        """Return what a function yields, in the caller's transaction or in a snapshot of its own."""
+        name = self._name
+        return stream(self._database, self._connection, lambda snapshot, catalog: rows(snapshot, catalog.table(name)))
+
+    def read(self, operation: Callable[..., Result], *arguments: Any) -> Result:
+        """Run an operation that reads; see ``MiniDB.read``."""
+        return self._database.read(self._connection, self._name, operation, *arguments)
+
+    def write_many(self, operation: Callable[..., Result], *arguments: Any) -> Result:
+        """Run an operation that writes many rows; see ``MiniDB.write_many``."""
+        return self._database.write_many(self._connection, self._name, operation, *arguments)
 
     # --- as a collection ----------------------------------------------------------------------------------------------
 
@@ -211,7 +229,7 @@ class Table(Generic[RowType]):
         table, (key, values) = self._database.write(
             self._connection, self._name, _with_table, operation, row_id, columns
         )
-        return StoredRow(table, key, table.record(values))
+        return table.row(key, table.record(values))
 
 
 def _schema_of(_: ReadTransaction, table: TableBinding) -> Schema | None:
@@ -219,9 +237,7 @@ def _schema_of(_: ReadTransaction, table: TableBinding) -> Schema | None:
 
 
 def _get_many(transaction: ReadTransaction, table: TableBinding, row_ids: Iterable[Id]) -> list[Row | None]:
-    return [
-        None if found is None else StoredRow(table, *found) for found in reading.find_many(transaction, table, row_ids)
-    ]
+    return [None if found is None else table.row(*found) for found in reading.find_many(transaction, table, row_ids)]
 
 
 def _with_table(
@@ -240,12 +256,12 @@ def _upsert(session: WriteSession, table: TableBinding, columns: Mapping[str, An
 
 
 def _upsert_many(session: WriteSession, table: TableBinding, pairs: Iterable[tuple[Mapping[str, Any], Id]]) -> list[Id]:
-    return [_upsert(session, table, columns, row_id) for columns, row_id in pairs]
+    return [_upsert(session, session.current(table), columns, row_id) for columns, row_id in pairs]
 
 
 def _update_many(session: WriteSession, table: TableBinding, pairs: Iterable[tuple[Id, Mapping[str, Any]]]) -> int:
     number = 0
     for row_id, changes in pairs:
-        writing.update(session, table, row_id, changes)
+        writing.update(session, session.current(table), row_id, changes)
         number += 1
     return number

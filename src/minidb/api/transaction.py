@@ -3,6 +3,9 @@
 A transaction belongs to the thread, and under asyncio to the task, that began it. Calls made there take part without
 being told: the innermost open transaction is *ambient*. It is kept in a context variable, which a new task inherits, so
 the owner is compared at each look.
+
+A transaction that the program lets go of without ending it is rolled back, with a ``ResourceWarning``: nothing could
+ever commit it, and it would hold the write lock and take in later calls for ever.
 """
 
 from __future__ import annotations
@@ -11,13 +14,16 @@ import logging
 import sys
 import threading
 import time
+import warnings
+import weakref
+from collections.abc import Iterator
 from contextvars import ContextVar
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from minidb.engines.port import ReadTransaction, WriteTransaction
-from minidb.exceptions import ForkedError, ReadOnlyError, TransactionClosedError, UsageError
+from minidb.engines.port import ReadTransaction
+from minidb.exceptions import ForkedError, MiniDBError, ReadOnlyError, TransactionClosedError, UsageError
 from minidb.tables.catalog import Catalog
 from minidb.tables.session import WriteSession
 
@@ -46,50 +52,68 @@ class Transaction:
     call raises ``TransactionClosedError``.
     """
 
+    _state = _State.ROLLED_BACK  # until it has begun: what fails to begin needs no end
+
     def __init__(
         self, database: MiniDB, connection: Connection | None, outer: Transaction | None, *, read_only: bool
     ) -> None:
         """Begin. ``outer`` is what this one is a savepoint of; ``connection`` is given back at the end."""
         self.database = database
         self.read_only = read_only
+        self.made_here: set[int] = set()
+        """The ids of the tables and indexes that were made in this transaction."""
+        self.session: WriteSession | None = None
         self._connection = connection
         self._outer = outer
+        self._inner: weakref.ref[Transaction] | None = None
         self._thread = threading.get_ident()
         self._task = _current_task()
+        self._epoch = database.epoch
         self._fork_count = database.fork_count
-        self._shadowed = _ambient.get()
         self._is_in_with = False
-        self._state = _State.OPEN
+        self._has_left = False
         self._began = time.monotonic()
-        self.session: WriteSession | None = None
-        if outer is not None:
-            self.bytes: ReadTransaction = outer.bytes
-            self._read_catalog = outer.catalog
-            self.session = None if read_only else outer.session
-            if self.session is not None:
-                self._outer_catalog = self.session.catalog
-                self.session.bytes.savepoint()
-        elif read_only:
-            self.bytes = database.engine.begin_read()
+        self._place = _Place(self)
+        try:
+            if outer is None:
+                self._begin()
+            else:
+                self._begin_inside(outer)
+            self._state = _State.OPEN
+            _ambient.set(self._place)
+            if _log.isEnabledFor(logging.DEBUG):
+                _log.debug("%s begun", self._kind(), extra={"read_only": read_only, "nested": outer is not None})
+        except BaseException:
+            self.abandon()
+            self._give_connection_back()
+            raise
+
+    def _begin(self) -> None:
+        database = self.database
+        database.require_open()
+        write = None if self.read_only else database.engine.begin_write(database.options.write_timeout_s)
+        self.bytes: ReadTransaction = database.engine.begin_read() if write is None else write
+        try:
             self._read_catalog = database.catalog_of(self.bytes)
-        else:
-            write: WriteTransaction = database.engine.begin_write(database.options.write_timeout_s)
-            self.bytes = write
-            self._read_catalog = database.catalog_of(write)
-            self.session = WriteSession(write, self._read_catalog)
-        _ambient.set(self)
-        if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s begun", self._kind(), extra={"read_only": read_only, "nested": outer is not None})
+            if write is not None:
+                self.session = WriteSession(write, self._read_catalog)
+        except BaseException:
+            self.bytes.close()
+            raise
+
+    def _begin_inside(self, outer: Transaction) -> None:
+        outer.require_innermost()
+        self.bytes = outer.bytes
+        self._read_catalog = outer.catalog
+        if not self.read_only:
+            self.session = outer.writing()
+            self.session.bytes.savepoint()
+        outer._inner = weakref.ref(self)
 
     @property
     def is_open(self) -> bool:
         """Whether the transaction has neither been committed nor rolled back."""
         return self._state is _State.OPEN
-
-    @property
-    def shadowed(self) -> Transaction | None:
-        """The transaction that was ambient when this one began, of whatever database."""
-        return self._shadowed
 
     @property
     def catalog(self) -> Catalog:
@@ -102,53 +126,75 @@ class Transaction:
         Raises what the engine raises; the transaction has then been rolled back, unless it is ``CommitUnknownError``.
         """
         self.require_usable()
-        self._require_innermost()
-        if self.session is not None and self.session.bytes.is_doomed and self._outer is None:
-            self._finish(_State.ROLLED_BACK)
-            raise _doomed()
+        self.require_innermost()
         self._finish(_State.COMMITTED)
 
     def rollback(self) -> None:
-        """Undo every change since the beginning. Does nothing if the transaction has ended."""
-        if self._state is _State.OPEN:
+        """Undo every change since the beginning, with all that was begun inside. Does nothing if it has ended."""
+        if self.is_open:
             self._require_owner()
-            self._require_innermost()
-            self._finish(_State.ROLLED_BACK)
+            self.abandon()
 
     def __enter__(self) -> Self:
-        self.require_usable()
-        self._is_in_with = True
+        try:
+            self.require_usable()
+            self._is_in_with = True
+        except MiniDBError:
+            raise
+        except BaseException:  # a signal's: the block does not begin, so nothing would end the transaction
+            self.abandon()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if self._state is _State.OPEN:
-                if self._is_inherited():
-                    self._finish(_State.ROLLED_BACK)
-                    if error is None:
-                        raise _forked()
-                elif error is None:
-                    self.commit()
-                else:
-                    self._end_inner_ones()
-                    self.rollback()
+            if error is None and self.is_open:
+                self.commit()
         finally:
+            # The block has ended, so the transaction has, too: also if it could not be committed, or if this is not
+            # its own task, as where an asynchronous generator is closed by another one.
+            self._is_in_with = False
+            self._has_left = True
+            try:
+                self.abandon()
+            except BaseException:  # a signal's, which must not leave the write lock held
+                self.abandon()
+                raise
             self._leave()
+
+    def __del__(self) -> None:
+        if self.is_open:
+            self.abandon()
+            if not self.is_inherited:
+                text = f"The program let go of {self!r} without committing or rolling it back, so it was rolled back"
+                warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
 
     # --- what the tables ask ------------------------------------------------------------------------------------------
 
     def require_usable(self) -> None:
         """Raise unless a call may take part in this transaction now."""
-        if self._is_inherited():
-            raise _forked()
-        if self._state is not _State.OPEN:
+        self.database.require_open()
+        if self.is_inherited:
+            raise ForkedError(
+                "The transaction was begun in the parent process, before this one was forked",
+                hint="begin a new one here",
+            )
+        if not self.is_open:
             raise TransactionClosedError(
                 f"The transaction was {self._state.value} before this call",
                 hint="begin a new one, or make the call after the with block",
             )
         self._require_owner()
+
+    def require_innermost(self) -> None:
+        """Raise ``UsageError`` while a transaction that was begun inside this one is open."""
+        inner = None if self._inner is None else self._inner()
+        if inner is not None and inner.is_open:
+            raise UsageError(
+                "A transaction that was begun inside this one is still open", hint="end the inner one first"
+            )
 
     def writing(self) -> WriteSession:
         """Return what writes, or raise ``ReadOnlyError``."""
@@ -156,24 +202,29 @@ class Transaction:
             raise ReadOnlyError(
                 "The transaction was begun as read-only", hint="begin it with begin_transaction() to write"
             )
-        if self.session.bytes.is_doomed:
-            raise _doomed()
         return self.session
+
+    def has_made(self, number: int) -> bool:
+        """Tell whether a table or an index of this id was made here, or in a transaction around this one."""
+        return number in self.made_here or (self._outer is not None and self._outer.has_made(number))
+
+    def abandon(self) -> None:
+        """Roll back, with all that was begun inside and left open, if it has not ended. Any thread may call."""
+        if self.is_open:
+            inner = None if self._inner is None else self._inner()
+            if inner is not None:
+                inner._has_left |= self._has_left  # no block inside one that has ended is still running
+                inner.abandon()
+            self._finish(_State.ROLLED_BACK)
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether it was begun in the parent process, before this one was forked."""
+        return self._fork_count != self.database.fork_count
 
     def belongs_to_caller(self) -> bool:
         """Whether the thread and task that call now are those that began it."""
         return self._thread == threading.get_ident() and self._task is _current_task()
-
-    def find(self, database: MiniDB) -> Transaction | None:
-        """Return the innermost transaction of a database, from this one outwards, that the caller may take part in."""
-        found: Transaction | None = self
-        while found is not None:
-            if found.database is database and found.belongs_to_caller():
-                if found._state is not _State.OPEN or found._is_inherited():
-                    found.require_usable()
-                return found
-            found = found._shadowed
-        return None
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -181,61 +232,49 @@ class Transaction:
         self._state = state
         try:
             if self._outer is not None:
-                self._finish_savepoint(state)
+                self._finish_inside(self._outer)
             elif state is _State.COMMITTED and self.session is not None:
                 self.session.bytes.commit()
-                self.database.keep_live_schemas(self.session.catalog)
+                self.database.keep(self.session.catalog, self.made_here)
             else:
                 self.bytes.close()
         except BaseException:
             self._state = _State.ROLLED_BACK
+            if self._outer is None:
+                self.bytes.close()  # again, if a signal's exception cut it short
             raise
         finally:
-            if self._connection is not None:
-                self.database.connection_pool.take_back(self._connection)
-                self._connection = None
+            self._give_connection_back()
             if not self._is_in_with:
                 self._leave()
             if _log.isEnabledFor(logging.DEBUG):
                 duration_ms = round((time.monotonic() - self._began) * 1000, 3)
                 _log.debug("%s %s", self._kind(), self._state.value, extra={"duration_ms": duration_ms})
 
-    def _finish_savepoint(self, state: _State) -> None:
-        if self.session is None or self._is_inherited():
+    def _give_connection_back(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self.database.connection_pool.take_back(connection)
+
+    def _finish_inside(self, outer: Transaction) -> None:
+        if self.session is None or not outer.is_open:
             return
-        if state is _State.COMMITTED:
+        if self._state is _State.COMMITTED:
             self.session.bytes.release()
+            outer.made_here |= self.made_here
         else:
             self.session.bytes.rollback_to_savepoint()
-            self.session.catalog = self._outer_catalog
+            self.session.catalog = self._read_catalog
             self.session.forget_ids()
 
-    def _end_inner_ones(self) -> None:
-        """Roll back what was begun inside and left open, so that an exception can undo the whole."""
-        inner = _ambient.get()
-        while inner is not None and inner is not self:
-            if inner._is_inside(self) and inner._state is _State.OPEN:
-                inner._is_in_with = False
-                inner._finish(_State.ROLLED_BACK)
-            inner = inner._shadowed
-
-    def _is_inside(self, other: Transaction) -> bool:
-        outer = self._outer
-        while outer is not None and outer is not other:
-            outer = outer._outer
-        return outer is other
-
     def _leave(self) -> None:
-        """Stop being ambient."""
-        if _ambient.get() is self:
-            _ambient.set(self._shadowed)
-
-    def _require_innermost(self) -> None:
-        ambient = _ambient.get()
-        if ambient is not self and ambient is not None and ambient._is_inside(self) and ambient.is_open:
-            raise UsageError(
-                "A transaction that was begun inside this one is still open", hint="end the inner one first"
-            )
+        """Stop being ambient, and with it all that has ended before this one did."""
+        self._has_left = True
+        place = _ambient.get()
+        if place is not None and place.is_left:
+            while place is not None and place.is_left:
+                place = place.around
+            _ambient.set(place)
 
     def _require_owner(self) -> None:
         if not self.belongs_to_caller():
@@ -243,9 +282,6 @@ class Transaction:
                 "The transaction belongs to another thread or task",
                 hint="begin one in each thread or task that needs it",
             )
-
-    def _is_inherited(self) -> bool:
-        return self._fork_count != self.database.fork_count
 
     def _kind(self) -> str:
         if self._outer is not None:
@@ -256,28 +292,82 @@ class Transaction:
         return f"<{self._kind()} of {self.database.location!r}, {self._state.value}>"
 
 
-_ambient: ContextVar[Transaction | None] = ContextVar("minidb_transaction", default=None)
+class _Place:
+    """The place of a transaction among those of its context: what the context variable holds.
+
+    It refers to the transaction weakly, so that one which the program has let go of is not kept alive by it.
+    """
+
+    __slots__ = ("around", "transaction")
+
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction = weakref.ref(transaction)
+        self.around = _ambient.get()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the transaction is no longer ambient."""
+        transaction = self.transaction()
+        return transaction is None or transaction._has_left
+
+    def find(self, database: MiniDB) -> Transaction | None:
+        """Return the innermost transaction of a database, from this one outwards, that the caller takes part in.
+
+        Raises if it has ended, or can no longer be used for another reason.
+        """
+        nearest = self.transaction()
+        if (  # what nearly always is so, and on the way of every call inside a transaction
+            nearest is not None
+            and nearest.database is database
+            and nearest._state is _State.OPEN
+            and nearest._thread == _get_ident()
+            and nearest._task is _current_task()
+            and nearest._epoch == database.epoch
+        ):
+            return nearest
+        found = self.innermost(database)
+        if found is not None and not (found._state is _State.OPEN and found._epoch == database.epoch):
+            found.require_usable()
+        return found
+
+    def innermost(self, database: MiniDB) -> Transaction | None:
+        """Return what ``find`` does, whatever has become of it."""
+        place: _Place | None = self
+        while place is not None:
+            found = place.transaction()
+            if found is not None and found.database is database and not found._has_left and found.belongs_to_caller():
+                return found
+            place = place.around
+        return None
+
+    def transactions(self) -> Iterator[Transaction]:
+        """Yield the transactions from this one outwards, of whatever database."""
+        place: _Place | None = self
+        while place is not None:
+            found = place.transaction()
+            if found is not None and found.belongs_to_caller():
+                yield found
+            place = place.around
+
+
+_ambient: ContextVar[_Place | None] = ContextVar("minidb_transaction", default=None)
 
 ambient_transaction = _ambient.get
-"""Return the innermost transaction of the context, of any database, or None. Its ``find`` gives a database's own."""
+"""Return the place of the innermost transaction of the context, of any database, or None. Its ``find`` gives a
+database's own."""
+
+
+_get_ident = threading.get_ident
+_modules = sys.modules
 
 
 def _current_task() -> object:
     """Return the calling task, or None where no event loop runs in this thread."""
-    asyncio = sys.modules.get("asyncio")  # never imported here: a program without it pays nothing
-    if asyncio is None or asyncio._get_running_loop() is None:
+    # asyncio is never imported here: a program without it pays nothing. Another thread may be half way through.
+    asyncio = _modules.get("asyncio")
+    if asyncio is None:
+        return None
+    running_loop = getattr(asyncio, "_get_running_loop", None)
+    if running_loop is None or running_loop() is None:
         return None
     return asyncio.current_task()
-
-
-def _forked() -> ForkedError:
-    return ForkedError(
-        "The transaction was begun in the parent process, before this one was forked", hint="begin a new one here"
-    )
-
-
-def _doomed() -> TransactionClosedError:
-    return TransactionClosedError(
-        "The transaction can only be rolled back: a part of it failed that was too large to be undone alone",
-        hint="roll it back, and run large inserts in transactions of their own",
-    )

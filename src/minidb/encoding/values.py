@@ -9,6 +9,8 @@ time      := ASCII, ISO 8601, without offset
 decimal   := ASCII, as ``str(Decimal)``
 uuid      := 16 bytes
 integer   := two's complement, big endian        one that 64 bits do not hold
+set       := a msgpack array of values           in the order of their bytes, so that equal sets have equal bytes
+frozenset := the same
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ import uuid
 from decimal import Decimal
 from typing import Final
 
-from msgspec.msgpack import Ext
+from msgspec import MsgspecError, Raw
+from msgspec.msgpack import Decoder, Encoder, Ext
 
 from minidb.exceptions import CorruptionError
 
@@ -29,6 +32,8 @@ TIME: Final = 3
 DECIMAL: Final = 4
 UUID: Final = 5
 BIG_INTEGER: Final = 6
+SET: Final = 7
+FROZENSET: Final = 8
 
 _SMALLEST_INT64: Final = -(2**63)
 _LARGEST_UINT64: Final = 2**64 - 1
@@ -59,6 +64,9 @@ def wrap(value: object) -> object:
         return Ext(DECIMAL, str(value).encode("ascii"))
     if isinstance(value, uuid.UUID):
         return Ext(UUID, value.bytes)
+    if isinstance(value, set | frozenset):
+        elements = sorted([_write(wrap(element)) for element in value])
+        return Ext(SET if isinstance(value, set) else FROZENSET, _write(list(map(Raw, elements))))
     return value  # a subclass of a plain type, or something that the writer refuses
 
 
@@ -70,6 +78,10 @@ def unwrap(code: int, payload: memoryview) -> object:
             return uuid.UUID(bytes=data)
         if code == BIG_INTEGER:
             return int.from_bytes(data, "big", signed=True)
+        if code == SET:
+            return set(map(hashable, _read_array(data)))
+        if code == FROZENSET:
+            return frozenset(map(hashable, _read_array(data)))
         text = data.decode("ascii")
         if code == DATE:
             return datetime.date.fromisoformat(text)
@@ -79,6 +91,15 @@ def unwrap(code: int, payload: memoryview) -> object:
             return datetime.time.fromisoformat(text)
         if code == DECIMAL:
             return Decimal(text)
-    except (ValueError, ArithmeticError) as error:
+    except (ValueError, ArithmeticError, TypeError, MsgspecError) as error:
         raise CorruptionError("A stored value cannot be read", code=code) from error
     raise CorruptionError("A stored value is of a type that this version does not know", code=code)
+
+
+def hashable(value: object) -> object:
+    """Return the element of a set that stands for a value: lists, which tuples are stored as, become tuples."""
+    return tuple(map(hashable, value)) if isinstance(value, list) else value
+
+
+_write: Final = Encoder().encode
+_read_array: Final = Decoder(list[object], ext_hook=unwrap).decode

@@ -6,14 +6,17 @@ copies the spaces that it changes if any snapshot is open, and changes them in p
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+import weakref
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from minidb.engines.port import CATALOG, Capabilities, Pair, Space
 from minidb.engines.write_buffer import BufferedTransaction, SpaceChanges
-from minidb.engines.write_lock import WriteLock
+from minidb.engines.write_lock import Hold, WriteLock
 
 _PAGE = 1024
 
@@ -50,6 +53,16 @@ class _MemorySpace:
             if must_sort:
                 self.keys.sort()  # two sorted runs: one linear merge
 
+    def finish(self, changes: SpaceChanges) -> None:
+        """Do what ``change`` does, from wherever an exception has left it."""
+        values = {} if changes.hides_below else self.values
+        for key, value in changes.items.items():
+            if value is None:
+                values.pop(key, None)
+            else:
+                values[key] = value
+        self.keys, self.values = sorted(values), values
+
 
 class MemoryEngine:
     """An ``Engine`` whose data lives in this process only."""
@@ -60,30 +73,29 @@ class MemoryEngine:
     def __init__(self) -> None:
         self._spaces: dict[Space, _MemorySpace] = {CATALOG: _MemorySpace()}
         self._generation = 0
-        self._snapshots = 0
-        self._guard = threading.Lock()  # guards the three above; held for moments only
+        self._snapshots: set[weakref.ref[_MemorySnapshot]] = set()  # the open ones
         self._write_lock = WriteLock()
+        _engines.add(self)
 
     def begin_read(self) -> _MemorySnapshot:
-        with self._guard:
-            self._snapshots += 1
-            return _MemorySnapshot(self, self._spaces, self._generation)
+        with _guard:
+            return _MemorySnapshot(self._snapshots, self._spaces, self._generation)
 
     def begin_write(self, timeout_s: float) -> BufferedTransaction:
-        self._write_lock.acquire(timeout_s)
-        return BufferedTransaction(_MemoryBase(self, self._write_lock), spill_bytes=sys.maxsize)
+        hold = self._write_lock.acquire(timeout_s)
+        try:
+            return BufferedTransaction(_MemoryBase(self, hold), spill_bytes=sys.maxsize)
+        except BaseException:
+            hold.release()
+            raise
 
     def statistics(self) -> dict[str, int]:
-        with self._guard:
+        with _guard:
             pairs = [pair for space in self._spaces.values() for pair in space.values.items()]
         return {"size_bytes": sum(len(key) + len(value) for key, value in pairs)}
 
     def close(self) -> None:
         """Do nothing: the data goes when the last reference goes."""
-
-    def end_snapshot(self) -> None:
-        with self._guard:
-            self._snapshots -= 1
 
     def apply_commit(
         self,
@@ -92,26 +104,47 @@ class MemoryEngine:
         dropped: Iterable[Space],
         changes_catalog: bool,  # noqa: FBT001  # the base hands on what it was given
     ) -> None:
-        with self._guard:
+        with _guard:
             spaces = dict(self._spaces)
             for space in dropped:
                 del spaces[space]
             for space in created:
                 spaces[space] = _MemorySpace()
-            for space, change in changes.items():
-                if space in spaces:
-                    if self._snapshots and space not in created:
-                        spaces[space] = spaces[space].copy()
-                    spaces[space].change(change)
-            self._spaces = spaces
-            self._generation += changes_catalog
+            for space in changes:
+                if space in spaces and self._snapshots and space not in created:
+                    spaces[space] = spaces[space].copy()
+            try:
+                for space, change in changes.items():
+                    if space in spaces:
+                        spaces[space].change(change)
+            except BaseException:  # such as KeyboardInterrupt: too late to go back, so nobody may see a half of it
+                for space, change in changes.items():
+                    if space in spaces:
+                        spaces[space].finish(change)
+                self._publish(spaces, changes_catalog)
+                raise
+            self._publish(spaces, changes_catalog)
+
+    def _publish(self, spaces: dict[Space, _MemorySpace], changes_catalog: bool) -> None:  # noqa: FBT001  # as above
+        self._generation += changes_catalog
+        self._spaces = spaces
+
+    def after_fork_in_child(self) -> None:
+        """Forget the transactions of the parent: its other threads do not run here, and never give back the lock."""
+        self._snapshots = set()
+        self._write_lock = WriteLock()
 
 
 class _MemorySnapshot:
     """A ``ReadTransaction`` over shared spaces."""
 
-    def __init__(self, engine: MemoryEngine, spaces: Mapping[Space, _MemorySpace], generation: int) -> None:
-        self._engine: MemoryEngine | None = engine
+    def __init__(
+        self, snapshots: set[weakref.ref[_MemorySnapshot]], spaces: Mapping[Space, _MemorySpace], generation: int
+    ) -> None:
+        """``snapshots`` is where the engine has those that are open. One that is let go of leaves it, too."""
+        reference: weakref.ref[_MemorySnapshot] = weakref.ref(self, snapshots.discard)
+        snapshots.add(reference)
+        self._end = partial(snapshots.discard, reference)
         self._spaces = spaces
         self.generation = generation
 
@@ -156,17 +189,15 @@ class _MemorySnapshot:
         return len(self._spaces[space].keys)
 
     def close(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.end_snapshot()
+        self._end()
 
 
 class _MemoryBase:
     """The ``Base`` of a write transaction: keeps what is applied until the commit."""
 
-    def __init__(self, engine: MemoryEngine, write_lock: WriteLock) -> None:
+    def __init__(self, engine: MemoryEngine, hold: Hold) -> None:
         self._engine = engine
-        self._write_lock = write_lock
+        self._hold = hold
         self.snapshot = engine.begin_read()
         self._applied: tuple[Mapping[Space, SpaceChanges], Iterable[Space], Iterable[Space], bool] | None = None
 
@@ -182,10 +213,28 @@ class _MemoryBase:
 
     def commit(self) -> None:
         self.snapshot.close()  # first: a snapshot that nobody reads any more must not cost a copy
-        if self._applied is not None:
-            self._engine.apply_commit(*self._applied)
-        self._write_lock.release()
+        try:
+            if self._applied is not None:
+                self._engine.apply_commit(*self._applied)
+        finally:
+            self._hold.release()
 
     def rollback(self) -> None:
         self.snapshot.close()
-        self._write_lock.release()
+        self._hold.release()
+
+
+_engines: weakref.WeakSet[MemoryEngine] = weakref.WeakSet()
+
+_guard = threading.RLock()
+"""Guards the spaces, the generation and the snapshots of every engine; held for moments only. Reentrant, since garbage
+collection or a signal may come in anywhere. A fork waits for it, so that no child inherits half a commit."""
+
+
+def _after_fork_in_child() -> None:
+    _guard.release()
+    for engine in list(_engines):
+        engine.after_fork_in_child()
+
+
+os.register_at_fork(before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_after_fork_in_child)

@@ -140,7 +140,7 @@ class WriteTransaction(ReadTransaction, Protocol):
 
     @property
     def is_doomed(self) -> bool:
-        """Whether nothing is left but to roll back."""
+        """Whether nothing is left but to roll back: reads, writes and commit raise ``TransactionClosedError``."""
         ...
 
     def commit(self) -> None:

@@ -14,9 +14,10 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import compress, islice
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from minidb.engines.port import CATALOG, Pair, ReadTransaction, Space
+from minidb.exceptions import TransactionClosedError
 
 SPILL_BYTES: Final = 32 * 1024 * 1024
 """Bytes of keys and values, and an allowance for each entry, that a transaction keeps in memory."""
@@ -126,7 +127,7 @@ class Base(Protocol):
         ...
 
     def rollback(self) -> None:
-        """Forget all that was applied, and end."""
+        """Forget all that was applied, and end. After a commit, or called again, it ends what a signal has left."""
         ...
 
 
@@ -135,7 +136,8 @@ class BufferedTransaction:
 
     def __init__(self, base: Base, *, spill_bytes: int = SPILL_BYTES) -> None:
         self._base = base
-        self._snapshot = base.snapshot  # the same object all along: a base that spills changes what is behind it
+        # The same object until the transaction is doomed: a base that spills changes what is behind it.
+        self._snapshot: ReadTransaction = base.snapshot
         self._spill_bytes = spill_bytes
         self._layers = [Layer()]
         self._unspillable_scans = 0
@@ -252,14 +254,17 @@ class BufferedTransaction:
         self._grow(sum(map(len, keys)) + ENTRY_OVERHEAD_BYTES * len(keys))
 
     def clear(self, space: Space) -> None:
+        self._require_whole()
         self._layers[-1].spaces[space] = SpaceChanges(hides_below=True)
 
     def create_space(self, space: Space) -> None:
+        self._require_whole()
         layer = self._layers[-1]
         layer.created.add(space)
         layer.spaces[space] = SpaceChanges(hides_below=True)
 
     def drop_space(self, space: Space) -> None:
+        self._require_whole()
         layer = self._layers[-1]
         if space in layer.created:
             layer.created.remove(space)
@@ -268,6 +273,7 @@ class BufferedTransaction:
         layer.spaces[space] = SpaceChanges(hides_below=True)
 
     def _changes(self, space: Space) -> SpaceChanges:
+        self._require_whole()
         spaces = self._layers[-1].spaces
         changes = spaces.get(space)
         if changes is None:
@@ -279,7 +285,11 @@ class BufferedTransaction:
         layer.size_bytes += size_bytes
         if layer.size_bytes > self._spill_bytes and self._unspillable_scans == 0:
             self._spilled_savepoints = len(self._layers) - 1
-            self._apply_all()
+            try:
+                self._apply_all()
+            except BaseException:
+                self._doom()  # a part has been applied
+                raise
 
     def _apply_all(self) -> None:
         """Hand every layer to the base; the layers stay, empty."""
@@ -297,23 +307,35 @@ class BufferedTransaction:
     # --- ends ---------------------------------------------------------------------------------------------------------
 
     def savepoint(self) -> None:
+        self._require_whole()
         self._layers.append(Layer())
 
     def release(self) -> None:
         upper = self._layers.pop()
+        self._require_whole()
         self._layers[-1].absorb(upper)
         self._spilled_savepoints = min(self._spilled_savepoints, len(self._layers) - 1)
 
     def rollback_to_savepoint(self) -> None:
         self._layers.pop()
         if len(self._layers) <= self._spilled_savepoints:
-            self.is_doomed = True
+            self._doom()
+
+    def _require_whole(self) -> None:
+        if self.is_doomed:
+            raise _doomed()
+
+    def _doom(self) -> None:
+        self.is_doomed = True
+        self._layers = [Layer() for _ in self._layers]
+        self._snapshot = _DoomedSnapshot(self.generation)  # what it would read is neither the old state nor the new
 
     def commit(self) -> None:
         if self._has_ended:
             return
         self._has_ended = True
         try:
+            self._require_whole()
             while len(self._layers) > 1:
                 self.release()
             if self._layers[0].spaces or self._layers[0].created or self._layers[0].dropped:
@@ -324,10 +346,31 @@ class BufferedTransaction:
         self._base.commit()
 
     def close(self) -> None:
-        if not self._has_ended:
-            self._has_ended = True
-            self._layers = [Layer()]
-            self._base.rollback()
+        self._has_ended = True
+        self._layers = [Layer()]
+        self._base.rollback()
+
+
+class _DoomedSnapshot:
+    """What a doomed transaction reads from: nothing."""
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+
+    def get(self, *_: object, **__: object) -> NoReturn:
+        raise _doomed()
+
+    get_many = scan = scan_keys = count = get
+
+    def close(self) -> None:
+        """Do nothing: the base closes the snapshot that it gave."""
+
+
+def _doomed() -> TransactionClosedError:
+    return TransactionClosedError(
+        "The transaction can only be rolled back: a part of it failed that was too large to be undone alone",
+        hint="roll it back, and run large inserts in transactions of their own",
+    )
 
 
 def _merge(pages: Iterator[list[Pair]], overlay: list[tuple[bytes, bytes | None]], *, reverse: bool) -> Iterator[Pair]:

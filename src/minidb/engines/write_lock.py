@@ -1,12 +1,37 @@
-"""The write lock of one process: one writer at a time, every wait bounded, and the holder known."""
+"""The write lock of one process: one writer at a time, every wait bounded, and the holder known.
+
+A signal's exception, such as the ``KeyboardInterrupt`` of Ctrl-C, can come between any two calls of the main thread,
+and must not leave the lock held for ever. So it is taken and given back in single steps of C that each leave a trace.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
+from itertools import chain
 
 from minidb.exceptions import WriteTimeoutError
+
+
+class Hold:
+    """A lock that is held. ``release`` may be called again, also after a signal's exception cut it short."""
+
+    __slots__ = ("_steps",)
+
+    def __init__(self, *steps: Callable[[], object]) -> None:
+        """``steps`` give the lock back. REQUIRES functions written in C: no exception comes in before they have run."""
+        self._steps: Iterator[Callable[[], object]] = iter(steps)
+
+    def release_first(self, step: Callable[[], object]) -> None:
+        """Add a step before all others."""
+        self._steps = chain((step,), self._steps)
+
+    def release(self) -> None:
+        """Give the lock back."""
+        for step in self._steps:  # each is run once, however often this is begun
+            step()
 
 
 class WriteLock:
@@ -17,35 +42,41 @@ class WriteLock:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._holder: tuple[int, str, float] | None = None  # thread id, thread name, monotonic seconds
+        self._holder: list[tuple[int, str, float]] = []  # at most one: thread id, thread name, monotonic seconds
 
-    def acquire(self, timeout_s: float) -> None:
+    def acquire(self, timeout_s: float) -> Hold:
         """Take the lock, waiting at most ``timeout_s`` seconds, or raise ``WriteTimeoutError``."""
-        if not self._lock.acquire(blocking=False):
-            holder = self._holder
-            if holder is not None and holder[0] == threading.get_ident():
-                raise self._timeout_error(
-                    "This thread already has a write transaction open on this database, so a second one would wait for "
-                    "itself",
-                    timeout_s,
-                    hint="use the transaction that is open, or end it first",
-                )
-            if not self._lock.acquire(timeout=min(timeout_s, threading.TIMEOUT_MAX)):
+        hold = Hold(self._holder.clear, self._lock.release)
+        outcome: list[bool] = []
+        try:
+            # The outcome is kept in the same step of C that takes the lock: see above.
+            outcome.extend(map(self._lock.acquire, (False,)))
+            if not outcome[-1]:
+                self._refuse_holder(timeout_s)
+                outcome.extend(map(self._lock.acquire, (True,), (min(timeout_s, threading.TIMEOUT_MAX),)))
+            if not outcome[-1]:
                 raise self._timeout_error(
                     "Another thread of this process held the database's write lock for too long", timeout_s
                 )
-        thread = threading.current_thread()
-        self._holder = (threading.get_ident(), thread.name, time.monotonic())
+            self._holder.append((threading.get_ident(), threading.current_thread().name, time.monotonic()))
+        except BaseException:
+            if any(outcome):
+                hold.release()
+            raise
+        return hold
 
-    def release(self) -> None:
-        """Give the lock back."""
-        self._holder = None
-        self._lock.release()
+    def _refuse_holder(self, timeout_s: float) -> None:
+        if any(thread_id == threading.get_ident() for thread_id, _, _ in self._holder.copy()):
+            raise self._timeout_error(
+                "This thread already has a write transaction open on this database, so a second one would wait for "
+                "itself",
+                timeout_s,
+                hint="use the transaction that is open, or end it first",
+            )
 
     def _timeout_error(self, message: str, timeout_s: float, *, hint: str | None = None) -> WriteTimeoutError:
-        holder = self._holder
-        thread = None if holder is None else holder[1]
-        age_s = None if holder is None else round(time.monotonic() - holder[2], 3)
+        holders = self._holder.copy()
+        thread, age_s = (holders[0][1], round(time.monotonic() - holders[0][2], 3)) if holders else (None, None)
         if hint is None:
             who = "an unnamed thread" if thread is None else f"thread {thread!r}"
             since = "" if age_s is None else f" for {age_s:.1f} s"

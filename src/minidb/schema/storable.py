@@ -2,7 +2,8 @@
 
 This is the rule for columns without a declared type, and for what lists and dicts contain. Storable are None, bool,
 int, float, str, bytes, date, datetime, time (without a time zone), Decimal (but no NaN), UUID, and lists, tuples and
-dicts (with string keys) of them, nested at most ``MAX_DEPTH`` deep.
+dicts (with string keys) of them, nested at most ``MAX_DEPTH`` deep. A mapping's values may besides be, and contain,
+sets and frozensets, and dicts with the other keys that msgpack has.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from decimal import Decimal
 from types import NoneType
 from typing import Final, cast
 
+from minidb.encoding.values import hashable
 from minidb.exceptions import FieldError
 from minidb.schema.date_fields import (
     UNSTORABLE_MOMENT,
@@ -32,6 +34,8 @@ MAX_DEPTH: Final = 64
 
 _PLAIN_TYPES: Final = frozenset({NoneType, bool, int, float, bytes, uuid.UUID})
 _PLAIN_JSON_TYPES: Final = frozenset({NoneType, bool, int})
+_MESSAGE_KEY_TYPES: Final = frozenset({NoneType, bool, int, float, bytes})
+_INT64_AND_UINT64: Final = range(-(2**63), 2**64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,9 @@ class _Rule:
 
     make_plain: Callable[[object, str, Errors], object]
     """Returns any other value in its plain form, or adds an error and returns None."""
+
+    has_sets: bool = False
+    """Whether there may be sets, and dicts with keys of ``_MESSAGE_KEY_TYPES``."""
 
 
 def is_plain(value: object) -> bool:
@@ -56,6 +63,11 @@ def copy_storable(value: object, path: str, errors: Errors) -> object:
     return _copy(value, path, errors, _STORABLE, ())
 
 
+def copy_item_value(value: object, path: str, errors: Errors) -> object:
+    """Do the same for the value of a mapping's item."""
+    return _copy(value, path, errors, _ITEM_VALUE, ())
+
+
 def copy_json(value: object, path: str, errors: Errors) -> object:
     """Do the same for what JSON can say: None, bool, int, finite float, str, and lists and dicts of them."""
     return _copy(value, path, errors, _JSON, ())
@@ -63,7 +75,9 @@ def copy_json(value: object, path: str, errors: Errors) -> object:
 
 def _copy(value: object, path: str, errors: Errors, rule: _Rule, inside: tuple[int, ...]) -> object:
     """Copy one value. ``inside`` holds the identities of the lists and dicts around it, from the outside in."""
-    if not isinstance(value, list | tuple | dict):
+    if not isinstance(value, list | tuple | dict | set | frozenset):
+        return rule.make_plain(value, path, errors)
+    if isinstance(value, set | frozenset) and not rule.has_sets:
         return rule.make_plain(value, path, errors)
     if id(value) in inside:
         errors.append(FieldError(path, "unstorable", "must not contain itself", value))
@@ -73,13 +87,23 @@ def _copy(value: object, path: str, errors: Errors, rule: _Rule, inside: tuple[i
         return None
     inside = (*inside, id(value))
     plain_types = rule.plain_types
+    if isinstance(value, set | frozenset):
+        elements = [hashable(_copy(item, f"{path}[*]", errors, rule, inside)) for item in value]
+        try:
+            return set(elements) if isinstance(value, set) else frozenset(elements)
+        except TypeError:  # a dict in it, of a subclass that is hashable
+            errors.append(FieldError(path, "unstorable", "must be a set of what is hashable in its plain form", value))
+            return None
     if not isinstance(value, dict):
         return [
             item if type(item) in plain_types else _copy(item, f"{path}[{index}]", errors, rule, inside)
             for index, item in enumerate(value)
         ]
-    copy: dict[str, object] = {}
+    copy: dict[object, object] = {}
     for key, item in value.items():
+        if rule.has_sets and type(key) in _MESSAGE_KEY_TYPES and (type(key) is not int or key in _INT64_AND_UINT64):
+            copy[key] = _copy(item, f"{path}[…]", errors, rule, inside)
+            continue
         name = key if type(key) is str and key.isascii() else _plain_name(key, path, errors)
         if name is not None:
             copy[name] = item if type(item) in plain_types else _copy(item, f"{path}.{name}", errors, rule, inside)
@@ -160,4 +184,5 @@ def _plain_text(value: str, path: str, errors: Errors) -> str | None:
 
 
 _STORABLE: Final = _Rule(_PLAIN_TYPES, _plain_storable)
+_ITEM_VALUE: Final = _Rule(_PLAIN_TYPES, _plain_storable, has_sets=True)
 _JSON: Final = _Rule(_PLAIN_JSON_TYPES, _plain_json)

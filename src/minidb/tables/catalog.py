@@ -1,9 +1,10 @@
-"""The catalog: which tables there are, as stored in the database itself.
+"""The catalog: which tables and mappings there are, as stored in the database itself.
 
-    catalog   := format next_id table*
+    catalog   := format next_id table* mapping*
     format    := ("format") -> {format, created_by}
-    next_id   := ("next id") -> {next}                 the next id of a table or index; ids are never used again
+    next_id   := ("next id") -> {next}                 the next id of a table, index or mapping; never used again
     table     := ("table", id) -> definition           as in ``tables.definitions``
+    mapping   := ("mapping", id) -> definition         its name is no table's
     sequence  := integer(table id) -> integer(highest id)
 
 Keys are encoded as in ``encoding.keys``, values as documents of ``encoding.rows``. A sequence stands in a space of its
@@ -19,10 +20,11 @@ from typing import Final
 from minidb.encoding.keys import encode_values, successor
 from minidb.encoding.rows import decode_document, encode_document
 from minidb.engines.port import CATALOG, ReadTransaction, Space, WriteTransaction
-from minidb.exceptions import TableNotFoundError, UnsupportedFormatError
+from minidb.exceptions import CatalogError, MappingNotFoundError, TableNotFoundError, UnsupportedFormatError
 from minidb.schema import Schema
 from minidb.tables.binding import TableBinding
-from minidb.tables.definitions import TableDefinition
+from minidb.tables.definitions import MappingDefinition, TableDefinition
+from minidb.tables.mappings import MappingBinding
 
 FORMAT: Final = 1
 """The version of everything stored: catalog, keys, rows and index entries."""
@@ -33,16 +35,17 @@ SEQUENCES: Final = Space("sequences")
 _FORMAT_KEY: Final = encode_values(("format",))
 _NEXT_ID_KEY: Final = encode_values(("next id",))
 _TABLE_PREFIX: Final = encode_values(("table",))
+_MAPPING_PREFIX: Final = encode_values(("mapping",))
 
 
 class Catalog:
-    """The tables of one generation. Immutable but for what it compiles when first asked; safe from any thread.
+    """The tables and mappings of one generation. Immutable but for what it compiles; safe from any thread.
 
     ``live_schemas`` are schemas that the program gave, by table id: equal to the stored ones, with what cannot be
     stored, such as validators and enum classes.
     """
 
-    __slots__ = ("_bindings", "_live_schemas", "definitions", "generation")
+    __slots__ = ("_bindings", "_live_schemas", "definitions", "generation", "mappings")
 
     def __init__(
         self,
@@ -50,14 +53,16 @@ class Catalog:
         definitions: Mapping[str, TableDefinition],
         live_schemas: Mapping[int, Schema],
         *,
+        mappings: Mapping[str, MappingBinding] | None = None,
         previous: Catalog | None = None,
     ) -> None:
         self.generation = generation
         self.definitions = definitions
+        self.mappings: Mapping[str, MappingBinding] = {} if mappings is None else mappings
         self._live_schemas = live_schemas
         self._bindings: dict[str, TableBinding] = {}
         if previous is not None:  # compiling takes long: keep what has not changed
-            for name, binding in previous._bindings.items():
+            for name, binding in list(previous._bindings.items()):  # another thread may just be compiling one
                 same_schema = live_schemas.get(binding.definition.id) is previous._live_schemas.get(
                     binding.definition.id
                 )
@@ -79,17 +84,45 @@ class Catalog:
         try:
             return self.definitions[name]
         except (KeyError, TypeError):
-            raise TableNotFoundError(f"There is no table named {name!r}", hint=self._names_hint(), table=name) from None
+            is_mapping = isinstance(name, str) and name in self.mappings
+            hint = f"it is a mapping: db.mapping({name!r})" if is_mapping else self._names_hint()
+            raise TableNotFoundError(f"There is no table named {name!r}", hint=hint, table=name) from None
+
+    def mapping(self, name: str) -> MappingBinding:
+        """Return a mapping by its name, or raise ``MappingNotFoundError``."""
+        try:
+            return self.mappings[name]
+        except (KeyError, TypeError):
+            self.require_no_table(name)
+            raise MappingNotFoundError(
+                f"There is no mapping named {name!r}", hint=f"db.mapping({name!r}) makes one", mapping=name
+            ) from None
+
+    def require_no_table(self, name: str) -> None:
+        """Raise ``CatalogError`` where a mapping is asked for by the name of a table."""
+        if isinstance(name, str) and name in self.definitions:
+            raise CatalogError(f"{name!r} is a table, and no mapping", hint=f"db.get_table({name!r})", table=name)
+
+    def require_no_mapping(self, name: str) -> None:
+        """Raise ``CatalogError`` where a table is asked to have the name of a mapping."""
+        if name in self.mappings:
+            raise CatalogError(
+                f"{name!r} is a mapping, and no table",
+                hint="take another name, or drop the mapping with db.drop_mapping",
+                mapping=name,
+            )
 
     def has_live_schema(self, table: TableDefinition) -> bool:
         """Whether the program itself has given the table's schema."""
         return table.id in self._live_schemas
 
     def with_live_schemas_of(self, other: Catalog) -> Catalog:
-        """Return the catalog with the schemas that another one was given, and what that one has compiled."""
+        """Return the catalog with the schemas that another one was given too, and what that one has compiled."""
         if other._live_schemas is self._live_schemas:
             return self
-        return Catalog(self.generation, self.definitions, other._live_schemas, previous=other)
+        # Joined, not replaced: of two threads that each gave a schema, the second to get here must not undo the first.
+        live_schemas = {**self._live_schemas, **other._live_schemas}
+        return Catalog(self.generation, self.definitions, live_schemas, mappings=self.mappings, previous=other)
 
     def with_table(self, definition: TableDefinition, live_schema: Schema | None = None) -> Catalog:
         """Return the catalog with a table added or changed."""
@@ -97,12 +130,17 @@ class Catalog:
         live_schemas = dict(self._live_schemas)
         if live_schema is not None:
             live_schemas[definition.id] = live_schema
-        return Catalog(self.generation, {**kept, definition.name: definition}, live_schemas, previous=self)
+        tables = {**kept, definition.name: definition}
+        return Catalog(self.generation, tables, live_schemas, mappings=self.mappings, previous=self)
 
     def without_table(self, name: str) -> Catalog:
         """Return the catalog without a table."""
         kept = {one: definition for one, definition in self.definitions.items() if one != name}
-        return Catalog(self.generation, kept, self._live_schemas, previous=self)
+        return Catalog(self.generation, kept, self._live_schemas, mappings=self.mappings, previous=self)
+
+    def with_mappings(self, mappings: Mapping[str, MappingBinding]) -> Catalog:
+        """Return the catalog with other mappings."""
+        return Catalog(self.generation, self.definitions, self._live_schemas, mappings=mappings, previous=self)
 
     def _names_hint(self) -> str:
         names = sorted(self.definitions)
@@ -123,7 +161,8 @@ def load(transaction: ReadTransaction, previous: Catalog | None) -> Catalog:
                 hint="open it with a newer MiniDB",
             )
     definitions = {definition.name: definition for definition in _definitions(transaction)}
-    catalog = Catalog(transaction.generation, definitions, {})
+    mappings = {mapping.name: mapping for mapping in _mappings(transaction)}
+    catalog = Catalog(transaction.generation, definitions, {}, mappings=mappings)
     return catalog if previous is None else catalog.with_live_schemas_of(previous)
 
 
@@ -131,6 +170,12 @@ def _definitions(transaction: ReadTransaction) -> Iterator[TableDefinition]:
     for page in transaction.scan(CATALOG, _TABLE_PREFIX, successor(_TABLE_PREFIX)):
         for _, data in page:
             yield TableDefinition.from_document(decode_document(data))
+
+
+def _mappings(transaction: ReadTransaction) -> Iterator[MappingBinding]:
+    for page in transaction.scan(CATALOG, _MAPPING_PREFIX, successor(_MAPPING_PREFIX)):
+        for _, data in page:
+            yield MappingBinding(MappingDefinition.from_document(decode_document(data)))
 
 
 def is_initialised(transaction: ReadTransaction) -> bool:
@@ -146,22 +191,22 @@ def initialise(transaction: WriteTransaction, created_by: str) -> None:
 
 
 def take_id(transaction: WriteTransaction) -> int:
-    """Give out the id of a new table or index."""
+    """Give out the id of a new table, index or mapping."""
     stored = transaction.get(CATALOG, _NEXT_ID_KEY)
     number: int = 1 if stored is None else decode_document(stored)["next"]
     transaction.put_many(CATALOG, {_NEXT_ID_KEY: encode_document({"next": number + 1})})
     return number
 
 
-def store(transaction: WriteTransaction, definition: TableDefinition) -> None:
-    """Write a table's definition."""
-    transaction.put_many(CATALOG, {_table_key(definition): encode_document(definition.to_document())})
+def store(transaction: WriteTransaction, definition: TableDefinition | MappingDefinition) -> None:
+    """Write the definition of a table or a mapping."""
+    transaction.put_many(CATALOG, {_key_of(definition): encode_document(definition.to_document())})
 
 
-def remove(transaction: WriteTransaction, definition: TableDefinition) -> None:
-    """Delete a table's definition."""
-    transaction.delete_many(CATALOG, [_table_key(definition)])
+def remove(transaction: WriteTransaction, definition: TableDefinition | MappingDefinition) -> None:
+    """Delete the definition of a table or a mapping."""
+    transaction.delete_many(CATALOG, [_key_of(definition)])
 
 
-def _table_key(definition: TableDefinition) -> bytes:
-    return encode_values(("table", definition.id))
+def _key_of(definition: TableDefinition | MappingDefinition) -> bytes:
+    return encode_values(("mapping" if isinstance(definition, MappingDefinition) else "table", definition.id))

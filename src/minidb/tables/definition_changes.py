@@ -1,4 +1,4 @@
-"""Making, renaming and dropping tables and indexes: the catalog and the spaces that go with it, in one transaction."""
+"""Making, renaming and dropping tables, indexes and mappings: the catalog and its spaces, in one transaction."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from minidb.exceptions import IndexExistsError, SchemaDefinitionError, TableExistsError
+from minidb.exceptions import IndexExistsError, SchemaDefinitionError, SchemaMismatchError, TableExistsError
 from minidb.schema import Schema
+from minidb.schema.evolution import differences
 from minidb.tables import catalog
 from minidb.tables.binding import TableBinding
-from minidb.tables.definitions import IndexDefinition, TableDefinition
+from minidb.tables.definitions import IndexDefinition, MappingDefinition, TableDefinition
 from minidb.tables.index_build import build
+from minidb.tables.mappings import MappingBinding
 from minidb.tables.session import WriteSession
 
 LONGEST_NAME: Final = 255
@@ -22,6 +24,7 @@ LONGEST_NAME: Final = 255
 def create_table(session: WriteSession, name: str, schema: Schema | None) -> None:
     """Make an empty table, with the indexes that its fields ask for. REQUIRES that there is none of this name."""
     require_name(name, "table")
+    session.catalog.require_no_mapping(name)
     definition = TableDefinition(
         id=catalog.take_id(session.bytes),
         name=name,
@@ -37,6 +40,22 @@ def create_table(session: WriteSession, name: str, schema: Schema | None) -> Non
             create_index(session, name, (field,), name=field, unique=is_unique)
 
 
+def attach_schema(session: WriteSession, name: str, schema: Schema | None) -> None:
+    """Let a table that is there use a schema that the program gave, if it is the stored one."""
+    if schema is None:
+        return
+    definition = session.catalog.definition(name)
+    found = differences(definition.schema, schema)
+    if found:
+        raise SchemaMismatchError(
+            f"Table {name!r} is stored with another schema: {'; '.join(found)}",
+            hint="pass the stored schema, or no schema to use the table as it is",
+            table=name,
+            differences=found,
+        )
+    session.catalog = session.catalog.with_table(definition, live_schema=schema)
+
+
 def drop_table(session: WriteSession, name: str) -> None:
     """Remove a table, its rows and its indexes."""
     definition = session.catalog.definition(name)
@@ -44,12 +63,14 @@ def drop_table(session: WriteSession, name: str) -> None:
         session.bytes.drop_space(index.space)
     session.bytes.drop_space(definition.space)
     catalog.remove(session.bytes, definition)
+    session.forget_table(definition.id)
     session.catalog = session.catalog.without_table(name)
 
 
 def rename_table(session: WriteSession, old: str, new: str) -> None:
     """Give a table another name."""
     require_name(new, "table")
+    session.catalog.require_no_mapping(new)
     definition = session.catalog.definition(old)
     if new in session.catalog.definitions:
         raise TableExistsError(f"There is already a table named {new!r}", table=new)
@@ -89,6 +110,28 @@ def drop_index(session: WriteSession, table: str, name_or_field: str) -> IndexDe
     return index
 
 
+def create_mapping(session: WriteSession, name: str) -> bool:
+    """Make an empty mapping, unless there is one of this name; return whether there was none."""
+    require_name(name, "mapping")
+    session.catalog.require_no_table(name)
+    if name in session.catalog.mappings:
+        return False
+    definition = MappingDefinition(catalog.take_id(session.bytes), name)
+    session.bytes.create_space(definition.space)
+    catalog.store(session.bytes, definition)
+    session.catalog = session.catalog.with_mappings({**session.catalog.mappings, name: MappingBinding(definition)})
+    return True
+
+
+def drop_mapping(session: WriteSession, name: str) -> None:
+    """Remove a mapping and its items."""
+    definition = session.catalog.mapping(name).definition
+    session.bytes.drop_space(definition.space)
+    catalog.remove(session.bytes, definition)
+    kept = {one: mapping for one, mapping in session.catalog.mappings.items() if one != name}
+    session.catalog = session.catalog.with_mappings(kept)
+
+
 def existing_index(definition: TableDefinition, name: str) -> IndexDefinition | None:
     """Return the index of this name, or None."""
     return next((index for index in definition.indexes if index.name == name), None)
@@ -108,7 +151,7 @@ def require_name(name: object, what: str) -> None:
 
 
 def _require_indexable(table: TableBinding, fields: Sequence[str]) -> None:
-    if not fields or len(set(fields)) < len(fields) or not all(isinstance(field, str) and field for field in fields):
+    if not fields or not all(isinstance(field, str) and field for field in fields) or len(set(fields)) < len(fields):
         raise SchemaDefinitionError("An index needs one or more different field names", field=None)
     if table.schema is None:
         return

@@ -35,6 +35,30 @@ class IndexDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class MappingDefinition:
+    """A mapping: keys and values without columns."""
+
+    id: int
+    """Unique among all tables, indexes and mappings of the database, and never used again."""
+
+    name: str
+
+    @property
+    def space(self) -> Space:
+        return Space(f"mapping/{self.id}")
+
+    def to_document(self) -> dict[str, object]:
+        return {"id": self.id, "name": self.name}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> MappingDefinition:  # Any: checked by the guard below
+        try:
+            return cls(document["id"], document["name"])
+        except KeyError as error:
+            raise CorruptionError("A mapping's definition in the catalog cannot be read") from error
+
+
+@dataclass(frozen=True, slots=True)
 class TableDefinition:
     """A table: its name, the schema of its rows, and its indexes."""
 

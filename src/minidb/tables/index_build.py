@@ -19,6 +19,6 @@ def build(session: WriteSession, table: TableBinding, definition: IndexDefinitio
     start: bytes | None = None
     while page := next(session.bytes.scan(table.space, start, limit=BATCH_ROWS), None):
         keys = [key for key, _ in page]
-        rows = [table.values(data) for _, data in page]
+        rows = [table.values_at(key, data) for key, data in page]
         insert_entries(session, table, index, rows, keys)
         start = keys[-1] + b"\x00"  # the smallest key beyond it

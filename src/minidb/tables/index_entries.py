@@ -3,10 +3,13 @@
     entry      := fields row_key trailer -> nothing           an ordinary index
                 | fields -> row_key                           a unique one
                 | fields row_key trailer -> row_key           a unique one, where a field is null: nulls do not collide
-    fields     := encoded_value*                              as in ``encoding.keys``, at most LARGEST_FIELDS_BYTES
-                | prefix digest                               longer ones: cut, then BLAKE2b of the whole, 16 bytes
+    fields     := encoded_value*                              as in ``encoding.keys``, at most LARGEST_UNCUT_BYTES
+                | prefix digest                               longer ones: cut there, then 16 bytes of BLAKE2b of all
     trailer    := length                                      of row_key, so that it is found from the end
     length     := 1 byte below 255 | 2 bytes, big endian, then 255
+
+No ``fields`` are a proper prefix of others. Cut ones are all of one length; and one that is not cut, which is at most
+as long as the prefix in a cut one, would have to be a proper prefix of the whole encoding that was cut.
 
 Two different rows may have equal ``fields`` where they were cut, if only in theory: a reader that meets cut fields
 compares the row itself.
@@ -15,10 +18,12 @@ compares the row itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from hashlib import blake2b
 from typing import Final
 
-from minidb.encoding.keys import encode_number, encode_value
+from minidb.encoding.keys import encode_value
+from minidb.encoding.untyped import encode_untyped
 from minidb.engines.port import Pair, Space
 from minidb.tables.definitions import IndexDefinition
 
@@ -27,6 +32,7 @@ LARGEST_KEY_BYTES: Final = 511
 LARGEST_ROW_KEY_BYTES: Final = 383
 LARGEST_FIELDS_BYTES: Final = LARGEST_KEY_BYTES - LARGEST_ROW_KEY_BYTES - 3
 _DIGEST_BYTES: Final = 16
+LARGEST_UNCUT_BYTES: Final = LARGEST_FIELDS_BYTES - _DIGEST_BYTES
 _LONG_TRAILER: Final = 0xFF
 _LONG_TRAILER_BYTES: Final = 3
 
@@ -59,8 +65,12 @@ class IndexBinding:
 
     def encode_fields(self, fields: Iterable[object]) -> bytes:
         """Return the part of an entry that stands for the fields."""
-        encoded = b"".join(map(self._encode, fields))
-        return encoded if len(encoded) <= LARGEST_FIELDS_BYTES else _cut(encoded)
+        encoded = self.encode_whole(fields)
+        return encoded if len(encoded) <= LARGEST_UNCUT_BYTES else _cut(encoded)
+
+    def encode_whole(self, fields: Iterable[object]) -> bytes:
+        """Return the encoding of the fields, however long. It is the same for fields that are the same to the index."""
+        return b"".join(map(self._encode, fields))
 
     def entry(self, fields: Sequence[object], row_key: bytes) -> Pair:
         """Return the entry of a row with these indexed values."""
@@ -86,13 +96,19 @@ class IndexBinding:
 
 
 class _EncodedFields(dict[object, bytes]):
-    """Encoded values of an index on one typed field. Values of one type that are equal are encoded alike."""
+    """Encoded values of an index on one typed field. Values of one type that are equal are encoded alike.
+
+    Kept are none that are equal and yet two moments, as those of an hour that a clock goes through twice, and none that
+    are long: thousands of these would fill the memory.
+    """
 
     def __init__(self, index: IndexBinding) -> None:
         self._index = index
 
     def __missing__(self, value: object) -> bytes:
-        encoded = self[value] = self._index.encode_fields((value,))
+        encoded = self._index.encode_fields((value,))
+        if type(value) is not datetime and not is_cut(encoded):
+            self[value] = encoded
         return encoded
 
     def trim(self) -> None:
@@ -101,21 +117,9 @@ class _EncodedFields(dict[object, bytes]):
             self.clear()
 
 
-def encode_untyped(value: object) -> bytes:
-    """Encode a value of a column without a declared type; every storable value has its place in one order."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return encode_number(value)
-    if isinstance(value, dict):
-        # No order of maps is a natural one; this one is total, and equal maps are equal in it.
-        return b"\x80" + b"".join(encode_untyped(item) for pair in sorted(value.items()) for item in pair) + b"\x00"
-    if isinstance(value, list | tuple):
-        return b"\x80" + b"".join(map(encode_untyped, value)) + b"\x00"
-    return encode_value(value)  # type: ignore[arg-type]  # what is storable and neither number, list nor map is a key value
-
-
 def is_cut(encoded_fields: bytes) -> bool:
-    """Tell whether fields of this encoding may have been cut, so that the row must be compared."""
-    return len(encoded_fields) >= LARGEST_FIELDS_BYTES
+    """Tell whether fields of this encoding were cut, so that the row must be compared."""
+    return len(encoded_fields) > LARGEST_UNCUT_BYTES
 
 
 def trailer(row_key: bytes) -> bytes:
@@ -139,7 +143,7 @@ def row_keys_of(entry_keys: Sequence[bytes], fields_bytes: int) -> list[bytes]:
 
 def _cut(encoded: bytes) -> bytes:
     digest = blake2b(encoded, digest_size=_DIGEST_BYTES).digest()
-    return encoded[: LARGEST_FIELDS_BYTES - _DIGEST_BYTES] + digest
+    return encoded[:LARGEST_UNCUT_BYTES] + digest
 
 
 _TRAILERS: Final = [

@@ -30,7 +30,7 @@ def find(transaction: ReadTransaction, table: TableBinding, row_id: object) -> F
     try:
         return key, table.decode_record(data)
     except ChecksumError as error:
-        raise _damaged(table, key) from error
+        raise table.damaged(key) from error
 
 
 def find_many(transaction: ReadTransaction, table: TableBinding, row_ids: Iterable[object]) -> list[Found | None]:
@@ -64,12 +64,10 @@ def scan(
     start_key = None if start is None else table.bound(start)
     stop_key = None if stop is None else table.bound(stop)
     for page in transaction.scan(table.space, start_key, stop_key, reverse=reverse, limit=limit):
-        yield _decode_many(table, [key for key, _ in page], [data for _, data in page])
+        yield decode_many(table, [key for key, _ in page], [data for _, data in page])
 
 
-def find_by_index(
-    transaction: ReadTransaction, table: TableBinding, index: IndexBinding, value: object
-) -> FoundMany:
+def find_by_index(transaction: ReadTransaction, table: TableBinding, index: IndexBinding, value: object) -> FoundMany:
     """Return the rows whose indexed fields have a value, in key order. The value is a tuple for several fields."""
     wanted = table.index_values(index, value)
     prefix = index.encode_fields(wanted)
@@ -80,6 +78,27 @@ def find_by_index(
         row_keys = []
         for page in transaction.scan_keys(index.space, prefix, successor(prefix)):
             row_keys += row_keys_of(page, len(prefix))
+    data = _rows_of(transaction, table, index, row_keys)
+    if is_cut(prefix):
+        whole = index.encode_whole(wanted)
+        is_same = [
+            index.encode_whole(index.fields_of(table.values_at(key, row))) == whole
+            for key, row in zip(row_keys, data, strict=True)
+        ]
+        row_keys, data = list(compress(row_keys, is_same)), list(compress(data, is_same))
+    return decode_many(table, row_keys, data)
+
+
+def find_by_keys(
+    transaction: ReadTransaction, table: TableBinding, index: IndexBinding, row_keys: list[bytes]
+) -> FoundMany:
+    """Return the rows that an index's entries name."""
+    return decode_many(table, row_keys, _rows_of(transaction, table, index, row_keys))
+
+
+def _rows_of(
+    transaction: ReadTransaction, table: TableBinding, index: IndexBinding, row_keys: list[bytes]
+) -> list[bytes]:
     rows = transaction.get_many(table.space, row_keys)
     if None in rows:
         raise CorruptionError(
@@ -88,14 +107,11 @@ def find_by_index(
             table=table.name,
             index=index.definition.name,
         )
-    data = cast("list[bytes]", rows)
-    if is_cut(prefix):
-        is_same = [index.fields_of(table.values(row)) == wanted for row in data]
-        row_keys, data = list(compress(row_keys, is_same)), list(compress(data, is_same))
-    return _decode_many(table, row_keys, data)
+    return cast("list[bytes]", rows)
 
 
-def _decode_many(table: TableBinding, keys: list[bytes], rows: list[bytes]) -> FoundMany:
+def decode_many(table: TableBinding, keys: list[bytes], rows: list[bytes]) -> FoundMany:
+    """Return rows of their keys and bytes."""
     try:
         return keys, table.codec.decode_records(rows)
     except ChecksumError:
@@ -108,13 +124,4 @@ def _decode(table: TableBinding, key: bytes, data: bytes) -> Record:
     try:
         return table.codec.decode_record(data)
     except ChecksumError as error:
-        raise _damaged(table, key) from error
-
-
-def _damaged(table: TableBinding, key: bytes) -> ChecksumError:
-    return ChecksumError(
-        f"A stored row of table {table.name!r} fails its checksum",
-        hint="stop writing and restore a backup",
-        table=table.name,
-        id=table.id_of(key),
-    )
+        raise table.damaged(key) from error

@@ -18,6 +18,13 @@ class WriteSession:
         self.catalog = catalog
         self._next_ids: dict[int, int] = {}
 
+    def current(self, table: TableBinding) -> TableBinding:
+        """Return a table as it is now. Raises ``TableNotFoundError``.
+
+        Asked after each look into an iterable of the caller's, which may have made an index, or dropped the table.
+        """
+        return self.catalog.table(table.name)
+
     def next_id(self, table: TableBinding) -> int:
         """Return the automatic id that the table's next row gets."""
         next_id = self._next_ids.get(table.definition.id)
@@ -41,6 +48,10 @@ class WriteSession:
         """Note that every row is being deleted."""
         if self.next_id(table) > 1:
             self.keep_from_reuse(table, self.next_id(table) - 1)
+
+    def forget_table(self, table_id: int) -> None:
+        """Delete what is kept of a table that is being dropped: its id is never used again."""
+        self.bytes.delete_many(SEQUENCES, [encode_integer(table_id)])
 
     def forget_ids(self) -> None:
         """Look the ids up again: a savepoint was rolled back, and rows that had some are gone."""

@@ -198,7 +198,9 @@ def test_the_lock_of_a_killed_writer_is_free_and_its_work_gone(database_path: Pa
 
 def own_reader_slots(engine: LmdbEngine) -> list[str]:
     """Return the lines of LMDB's table of readers that are this process's."""
-    return [line for line in engine._environment.live().readers().splitlines() if line.split()[:1] == [str(os.getpid())]]
+    return [
+        line for line in engine._environment.live().readers().splitlines() if line.split()[:1] == [str(os.getpid())]
+    ]
 
 
 def in_child(work: object) -> int:

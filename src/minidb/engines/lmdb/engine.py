@@ -7,6 +7,7 @@ import os
 import lmdb
 
 from minidb.engines.lmdb import registry
+from minidb.engines.lmdb.environment import KnownSpaces
 from minidb.engines.lmdb.errors import translate
 from minidb.engines.lmdb.folder import DATA_FILE
 from minidb.engines.lmdb.transactions import LmdbBase, LmdbSnapshot
@@ -35,18 +36,26 @@ class LmdbEngine:
                 transaction.abort()
                 transaction, known = environment.begin_read()
         except lmdb.ReadersFullError:
-            transaction, known = environment.begin_read()  # makes room first
+            transaction, known = self._begin_read_with_care()
         except lmdb.Error as error:
             raise translate(error, self.location) from error
         return LmdbSnapshot(environment, transaction, known)
 
-    def begin_write(self, timeout_s: float) -> BufferedTransaction:
-        write_lock = self._environment.write_lock
-        write_lock.acquire(timeout_s)
+    def _begin_read_with_care(self) -> tuple[lmdb.Transaction[bytes], KnownSpaces]:
+        """Begin when the table of readers is full, by making room first."""
         try:
-            return BufferedTransaction(LmdbBase(self._environment), spill_bytes=self._spill_bytes)
+            return self._environment.begin_read()
+        except lmdb.Error as error:
+            raise translate(error, self.location) from error
+
+    def begin_write(self, timeout_s: float) -> BufferedTransaction:
+        self._environment.end_orphans()
+        base = LmdbBase(self._environment)
+        try:
+            base.begin(timeout_s)
+            return BufferedTransaction(base, spill_bytes=self._spill_bytes)
         except BaseException as error:
-            write_lock.release()
+            base.rollback()
             if isinstance(error, lmdb.Error):
                 raise translate(error, self.location) from error
             raise

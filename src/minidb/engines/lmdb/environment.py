@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -74,6 +74,8 @@ class Environment:
         self.durability: Durability = durability
         self.is_writable = is_writable
         self.fork_count = 0
+        self.orphans: list[Callable[[], None]] = []
+        """What ends transactions that were let go of in another thread than theirs."""
         self._map_bytes = map_bytes
         self._wait_s = wait_s
         self._open()
@@ -140,7 +142,7 @@ class Environment:
                 self._handles[slot] = raw.open_db(_slot_name(slot), create=False)
             return
         _, apply_lock = self._locks
-        apply_lock.acquire(self._wait_s)
+        hold = apply_lock.acquire(self._wait_s)
         try:
             # A write transaction that changes nothing: its commit writes nothing and waits for no disk.
             with raw.begin(write=True) as transaction:
@@ -149,7 +151,7 @@ class Environment:
                     if slot not in self._handles:
                         self._handles[slot] = raw.open_db(_slot_name(slot), txn=transaction, create=False)
         finally:
-            apply_lock.release()
+            hold.release()
 
     def _number(self, transaction: lmdb.Transaction[bytes], key: bytes) -> int:
         stored = transaction.get(key, None, self._spaces_handle)
@@ -244,6 +246,13 @@ class Environment:
             self._handles.setdefault(slot, changed.handles[space])
 
     # --- ends ---------------------------------------------------------------------------------------------------------
+
+    def end_orphans(self) -> None:
+        """End the transactions of this thread that another one let go of."""
+        if self.orphans:
+            orphans, self.orphans = self.orphans, []
+            for end in orphans:
+                end()
 
     def close(self) -> None:
         """Close the file. REQUIRES that no transaction is open."""

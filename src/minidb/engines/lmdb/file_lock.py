@@ -16,11 +16,12 @@ import json
 import os
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from minidb.engines.lmdb.folder import make_private
-from minidb.engines.write_lock import WriteLock
+from minidb.engines.write_lock import Hold, WriteLock
 from minidb.exceptions import EngineUnavailableError, WriteTimeoutError
 
 _SHORTEST_PAUSE_S: Final = 0.0002
@@ -34,12 +35,14 @@ class FolderLock:
     def __init__(self, folder: Path, file_name: str) -> None:
         self._thread_lock = WriteLock()
         self._descriptor = _open_lock_file(folder / file_name)
+        self._unlock_file = partial(fcntl.flock, self._descriptor, fcntl.LOCK_UN)
 
-    def acquire(self, timeout_s: float) -> None:
+    def acquire(self, timeout_s: float) -> Hold:
         """Take the lock, waiting at most ``timeout_s`` seconds, or raise ``WriteTimeoutError``."""
         deadline = time.monotonic() + timeout_s
-        self._thread_lock.acquire(timeout_s)
+        hold = self._thread_lock.acquire(timeout_s)
         try:
+            hold.release_first(self._unlock_file)  # before the file is locked: to unlock a free one does no harm
             pause_s = _SHORTEST_PAUSE_S
             while not self._try_lock():
                 if time.monotonic() + pause_s > deadline:
@@ -48,13 +51,9 @@ class FolderLock:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
             self._write_holder()
         except BaseException:
-            self._thread_lock.release()
+            hold.release()
             raise
-
-    def release(self) -> None:
-        """Give the lock back."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        self._thread_lock.release()
+        return hold
 
     def close(self) -> None:
         """Let go of the lock file."""

@@ -26,7 +26,9 @@ class _Entry:
         self.users = 0
 
 
-_lock = threading.Lock()  # guards _entries and is held while a file is opened, made or closed
+# Guards _entries and is held while a file is opened, made or closed. Reentrant, since garbage collection may come in
+# anywhere, and closing a database that was waited for is one of the things it may end up doing.
+_lock = threading.RLock()
 _entries: dict[_FileIdentity, _Entry] = {}
 
 
@@ -77,12 +79,12 @@ def _create(path: Path, options: Options) -> None:
         folders.refuse_network_file_system(path)
     lock = FolderLock(path, folders.WRITE_LOCK_FILE)
     try:
-        lock.acquire(options.write_timeout_s)
+        hold = lock.acquire(options.write_timeout_s)
         try:
             if not folders.has_database(path):  # another process may have made it while this one waited
                 folders.build(path, make_data_file)
         finally:
-            lock.release()
+            hold.release()
     finally:
         lock.close()
 
@@ -106,7 +108,7 @@ def _open(path: Path, options: Options) -> Environment:
 
 def _abandon_all_in_child() -> None:
     global _lock  # noqa: PLW0603  # the parent may have held it when it forked
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     for entry in _entries.values():
         entry.environment.abandon_in_child()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, repeat, takewhile
 from typing import Final
@@ -13,6 +14,7 @@ from minidb.engines.lmdb.environment import Environment, Handle, KnownSpaces, ke
 from minidb.engines.lmdb.errors import translate
 from minidb.engines.port import Pair, Space
 from minidb.engines.write_buffer import SpaceChanges
+from minidb.engines.write_lock import Hold
 from minidb.exceptions import EngineError, ForkedError, MiniDBError
 
 FIRST_PAGE: Final = 64
@@ -28,10 +30,12 @@ class LmdbSnapshot:
 
     __slots__ = ("_environment", "_fork_count", "_handles", "_transaction", "generation")
 
-    def __init__(self, environment: Environment, transaction: lmdb.Transaction[bytes], known: KnownSpaces) -> None:
+    def __init__(
+        self, environment: Environment, transaction: lmdb.Transaction[bytes] | None, known: KnownSpaces
+    ) -> None:
         self._environment = environment
         self._fork_count = environment.fork_count
-        self._transaction: lmdb.Transaction[bytes] | None = transaction
+        self._transaction = transaction
         self._handles = known.handles
         self.generation = known.generation
 
@@ -107,12 +111,12 @@ class LmdbSnapshot:
             raise self._failure(error) from error
 
     def close(self) -> None:
-        transaction, self._transaction = self._transaction, None
-        if transaction is not None:
+        if self._transaction is not None:
             if self._fork_count == self._environment.fork_count:
-                transaction.abort()
+                self._transaction.abort()
             else:
-                keep_inherited(transaction)
+                keep_inherited(self._transaction)
+            self._transaction = None
 
     def switch_to(self, transaction: lmdb.Transaction[bytes], known: KnownSpaces) -> None:
         """Read from another transaction from now on."""
@@ -166,10 +170,18 @@ class LmdbBase:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
+        self._thread = threading.current_thread()
+        self._holds: list[Hold] = []  # the write lock's; then the apply lock's, from the first thing applied
         self._transaction: lmdb.Transaction[bytes] | None = None
         self._has_changed_spaces = False
-        snapshot, self._known = environment.begin_read()
-        self.snapshot = LmdbSnapshot(environment, snapshot, self._known)
+        self._known = environment.known
+        self.snapshot = LmdbSnapshot(environment, None, self._known)
+
+    def begin(self, timeout_s: float) -> None:
+        """Wait for the other writers and begin. Whatever this raises, ``rollback`` must follow."""
+        self._holds += (self._environment.write_lock.acquire(timeout_s),)
+        snapshot, self._known = self._environment.begin_read()
+        self.snapshot = LmdbSnapshot(self._environment, snapshot, self._known)
 
     def apply(
         self,
@@ -197,16 +209,10 @@ class LmdbBase:
 
     def _begin(self) -> lmdb.Transaction[bytes]:
         if self._transaction is None:
-            environment = self._environment
-            environment.apply_lock.acquire(APPLY_WAIT_S)
-            try:
-                transaction = environment.live().begin(write=True)
-            except BaseException:
-                environment.apply_lock.release()
-                raise
+            self._holds += (self._environment.apply_lock.acquire(APPLY_WAIT_S),)
+            self._transaction = self._environment.live().begin(write=True)
             self.snapshot.close()
-            self.snapshot.switch_to(transaction, self._known)
-            self._transaction = transaction
+            self.snapshot.switch_to(self._transaction, self._known)
         return self._transaction
 
     def commit(self) -> None:
@@ -222,13 +228,19 @@ class LmdbBase:
             self.rollback()  # ends what is left: everything after a failure, nothing but the locks after a commit
 
     def rollback(self) -> None:
-        self.snapshot.close()
+        """End what is left; may be called again, also after a signal's exception cut it short."""
         if self.snapshot.is_inherited:
+            self.snapshot.close()
             return  # the locks are the parent's, too
         if self._transaction is not None:
-            self._transaction = None
-            self._environment.apply_lock.release()
-        self._environment.write_lock.release()
+            if threading.current_thread() is not self._thread and self._thread.is_alive():
+                # Collected as garbage by another thread: LMDB's own lock is given back by the thread that took it only.
+                self._environment.orphans.append(self.rollback)
+                return
+            self._transaction.abort()
+        self.snapshot.close()
+        for hold in reversed(self._holds):
+            hold.release()
 
 
 def _change(transaction: lmdb.Transaction[bytes], handle: Handle, changes: SpaceChanges) -> None:

@@ -1,0 +1,143 @@
+"""The ceiling: py-lmdb and msgspec, written by hand for this one schema and nothing else.
+
+No catalog, no checksums, no general key encoding, no savepoints, no pool, no errors explained. What a database in
+Python on LMDB can at most reach on this work.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Final
+
+import lmdb
+import msgspec
+
+from bench import rows
+from bench.adapters.port import Answer
+from bench.rows import Values
+
+MAP_SIZE_BYTES: Final = 1 << 36
+BATCH_ROWS: Final = 1000
+
+_ID: Final = struct.Struct(">Q")
+_pack_id = _ID.pack
+_unpack_id = _ID.unpack
+
+
+class User(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
+    """One row."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=rows.MAX_NAME_LENGTH)]
+    age: Annotated[int, msgspec.Meta(ge=0)]
+    city: str
+    score: float
+    active: bool
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(User).decode
+
+
+class Adapter:
+    """py-lmdb and msgspec."""
+
+    version = f"lmdb {lmdb.__version__}, msgspec {msgspec.__version__}"
+
+    def __init__(self, folder: Path, *, create: bool) -> None:
+        self._environment = lmdb.open(str(folder), map_size=MAP_SIZE_BYTES, max_dbs=2, create=create, readahead=False)
+        self._users = self._environment.open_db(b"users", create=create)
+        # One key for each city; its values are the ids, sorted and of one size.
+        self._cities = self._environment.open_db(b"cities", create=create, dupsort=True, dupfixed=True)
+        with self._environment.begin(db=self._users) as transaction:
+            cursor = transaction.cursor()
+            self._next_id: int = _unpack_id(cursor.key())[0] + 1 if cursor.last() else 1
+
+    def close(self) -> None:
+        self._environment.close()
+
+    def plain(self, answer: Answer) -> tuple[int, Values]:
+        row_id, user = answer
+        return row_id, (user.name, user.age, user.city, user.score, user.active)
+
+    def insert_all(self, count: int) -> int:
+        first_id = self._next_id
+        entries: list[tuple[bytes, bytes]] = []
+        with self._environment.begin(write=True) as transaction:
+            cursor = transaction.cursor(self._users)
+            source = rows.tuples(count)
+            for users in _checked_batches(source):
+                keys = [_pack_id(row_id) for row_id in range(self._next_id, self._next_id + len(users))]
+                cursor.putmulti(list(zip(keys, map(_encode, users), strict=True)), append=True)
+                entries += [(user.city.encode(), key) for user, key in zip(users, keys, strict=True)]
+                self._next_id += len(users)
+            entries.sort()
+            transaction.cursor(self._cities).putmulti(entries, append=True)
+        return first_id
+
+    # Measured: decoding copied bytes is a quarter to a third faster than decoding ``buffers=True`` views.
+
+    def read_each(self, ids: Sequence[int]) -> list[Answer]:
+        begin, users = self._environment.begin, self._users
+        answers = []
+        for row_id in ids:
+            with begin(users) as transaction:
+                answers.append((row_id, _decode(transaction.get(_pack_id(row_id), b""))))
+        return answers
+
+    def read_in_transaction(self, ids: Sequence[int]) -> list[Answer]:
+        with self._environment.begin(self._users) as transaction:
+            get = transaction.get
+            return [(row_id, _decode(get(_pack_id(row_id), b""))) for row_id in ids]
+
+    def rows_in_city(self, city: str) -> Sequence[Answer]:
+        with self._environment.begin() as transaction:
+            entries = transaction.cursor(self._cities).getmulti([city.encode()], dupdata=True, dupfixed_bytes=8)
+            pairs = transaction.cursor(self._users).getmulti([key for _, key in entries])
+            return [(_unpack_id(key)[0], _decode(value)) for key, value in pairs]
+
+    def touch_rows_in_city(self, city: str) -> float:
+        total = 0.0
+        for _, user in self.rows_in_city(city):
+            total += len(user.name) + user.age + len(user.city) + user.score + user.active
+        return total
+
+    def scan(self) -> tuple[int, int]:
+        count = ages = 0
+        with self._environment.begin(self._users) as transaction:
+            for key, value in transaction.cursor():
+                _unpack_id(key)
+                count += 1
+                ages += _decode(value).age
+        return count, ages
+
+    def update_each(self, changes: Sequence[tuple[int, str]]) -> None:
+        with self._environment.begin(write=True) as transaction:
+            get, put, delete = transaction.get, transaction.put, transaction.delete
+            users, cities = self._users, self._cities
+            for row_id, city in changes:
+                key = _pack_id(row_id)
+                old = _decode(get(key, b"", db=users))
+                new = msgspec.convert((old.name, old.age, city, old.score, old.active), User)
+                put(key, _encode(new), db=users)
+                delete(old.city.encode(), key, db=cities)
+                put(city.encode(), key, db=cities)
+
+    update_many = update_each  # written by hand, a batch of changes is the same loop
+
+    def insert_each(self, first: int, count: int) -> None:
+        begin, users, cities = self._environment.begin, self._users, self._cities
+        for values in rows.tuples(count, first):
+            user = msgspec.convert(values, User)
+            key = _pack_id(self._next_id)
+            with begin(write=True) as transaction:
+                transaction.put(key, _encode(user), db=users, append=True)
+                transaction.put(user.city.encode(), key, db=cities)
+            self._next_id += 1
+
+
+def _checked_batches(source: Iterator[Values]) -> Iterator[list[User]]:
+    while batch := list(islice(source, BATCH_ROWS)):
+        yield msgspec.convert(batch, list[User])

@@ -1,0 +1,79 @@
+"""MiniDB, as its documentation says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import minidb
+from bench import rows
+from bench.adapters.port import Answer
+from bench.rows import Values
+from minidb import MiniDB
+from minidb.schema import BooleanField, FloatField, IntegerField, Schema, StringField
+
+SCHEMA = Schema(
+    name=StringField(required=True, min_length=1, max_length=rows.MAX_NAME_LENGTH),
+    age=IntegerField(required=True, min_value=0),
+    city=StringField(required=True, index=True),
+    score=FloatField(required=True),
+    active=BooleanField(required=True),
+)
+
+
+class Adapter:
+    """MiniDB."""
+
+    version = f"MiniDB {minidb.__version__}"
+
+    def __init__(self, folder: Path, *, create: bool) -> None:
+        self._database = MiniDB(folder / "database", create=create)
+        self._users = self._database.create_table("users", SCHEMA) if create else self._database.get_table("users")
+
+    def close(self) -> None:
+        self._database.close()
+
+    def plain(self, answer: Answer) -> tuple[int, Values]:
+        return answer.id, (answer.name, answer.age, answer.city, answer.score, answer.active)
+
+    def insert_all(self, count: int) -> int:
+        return int(self._users.insert_many(rows.dictionaries(count))[0])
+
+    def read_each(self, ids: Sequence[int]) -> list[Answer]:
+        query = self._users.query
+        return [query(row_id) for row_id in ids]
+
+    def read_in_transaction(self, ids: Sequence[int]) -> list[Answer]:
+        query = self._users.query
+        with self._database.begin_transaction(read_only=True):
+            return [query(row_id) for row_id in ids]
+
+    def rows_in_city(self, city: str) -> Sequence[Answer]:
+        return self._database.query_by_index("users", "city", city)
+
+    def touch_rows_in_city(self, city: str) -> float:
+        total = 0.0
+        for row in self._database.query_by_index("users", "city", city):
+            total += len(row.name) + row.age + len(row.city) + row.score + row.active
+        return total
+
+    def scan(self) -> tuple[int, int]:
+        count = ages = 0
+        for row in self._users.scan():
+            count += 1
+            ages += row.age
+        return count, ages
+
+    def update_each(self, changes: Sequence[tuple[int, str]]) -> None:
+        update = self._users.update
+        with self._database.begin_transaction():
+            for row_id, city in changes:
+                update(row_id, city=city)
+
+    def update_many(self, changes: Sequence[tuple[int, str]]) -> None:
+        self._users.update_many((row_id, {"city": city}) for row_id, city in changes)
+
+    def insert_each(self, first: int, count: int) -> None:
+        insert = self._users.insert
+        for columns in rows.dictionaries(count, first):
+            insert(columns)

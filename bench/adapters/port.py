@@ -1,0 +1,76 @@
+"""What an adapter of a rival owes, so that all of them do the same work.
+
+The loops stand in the adapters, not around them: what a rival's user would write in a loop is written in a loop, and no
+call of ours comes between. Every method returns its answer, so that the very code that is timed is checked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.rows import Values
+
+Answer = Any  # Any: a row as the rival hands it out, with its columns materialised; ``plain`` makes it comparable
+
+
+class Rival(Protocol):
+    """One database in one folder.
+
+    REQUIRES a folder that is there and is empty for ``create=True``.
+    GUARANTEES that what a method calls a transaction is durable, power failures included, when the method returns; that
+    each row is checked (types, length of the name, age >= 0) before it is stored; that one index, on the city, is kept
+    with the rows; and that ids are consecutive within one bulk insert.
+    """
+
+    version: str
+    """The library and its version, for the report."""
+
+    def __init__(self, folder: Path, *, create: bool) -> None:
+        """Open the database; make its table and index when ``create``."""
+        ...
+
+    def close(self) -> None:
+        """Close the database, so that another process finds it whole."""
+        ...
+
+    def plain(self, answer: Answer) -> tuple[int, Values]:
+        """Return the id and the values of a row that a method below returned."""
+        ...
+
+    def insert_all(self, count: int) -> int:
+        """Insert that many rows of ``bench.rows`` from a generator, in one transaction; return the first id."""
+        ...
+
+    def read_each(self, ids: Sequence[int]) -> list[Answer]:
+        """Return the rows with these ids, each read by a call of its own, outside any transaction."""
+        ...
+
+    def read_in_transaction(self, ids: Sequence[int]) -> list[Answer]:
+        """Return the same rows, each read by a call of its own, inside one read transaction."""
+        ...
+
+    def rows_in_city(self, city: str) -> Sequence[Answer]:
+        """Return the whole rows of a city, found through the index."""
+        ...
+
+    def touch_rows_in_city(self, city: str) -> float:
+        """Read the same rows, and every value of each by itself; return ``touched`` of them all."""
+        ...
+
+    def scan(self) -> tuple[int, int]:
+        """Read every row with all of its columns; return how many there are and the sum of the ages."""
+        ...
+
+    def update_each(self, changes: Sequence[tuple[int, str]]) -> None:
+        """Give the rows with these ids new cities, each by a call of its own, in one transaction."""
+        ...
+
+    def update_many(self, changes: Sequence[tuple[int, str]]) -> None:
+        """Do the same with the rival's call for many changes."""
+        ...
+
+    def insert_each(self, first: int, count: int) -> None:
+        """Insert ``count`` rows from row ``first`` of ``bench.rows`` on, each in a transaction of its own."""
+        ...

@@ -1,0 +1,175 @@
+"""The command line of the benchmarks: rivals in turn, round by round, each in processes of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from bench import adapters, report, workloads
+from bench.answers import WrongAnswerError
+
+REPOSITORY: Final = Path(__file__).parents[1]
+DEFAULT_ROWS: Final = 100_000
+DEFAULT_ROUNDS: Final = 5
+WORKER_TIMEOUT_S: Final = 1800
+MIN_ROWS: Final = 100
+
+
+@dataclass(slots=True)
+class Results:
+    """Everything that was measured: ``samples[workload][rival]`` holds one figure for each round."""
+
+    rows: int
+    rounds: int
+    rivals: Sequence[str]
+    workloads: Sequence[str]
+    versions: dict[str, str] = field(default_factory=dict)
+    samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+
+    def add(self, rival: str, samples: dict[str, float]) -> None:
+        for workload, sample in samples.items():
+            if workload in self.workloads:
+                self.samples.setdefault(workload, {}).setdefault(rival, []).append(sample)
+
+
+Work = Callable[..., dict[str, Any]]  # Any: the worker's JSON
+
+
+def run_worker(*arguments: str, bytecode_folder: Path) -> dict[str, Any]:  # Any: the worker's JSON
+    """Run one phase in a process of its own and return what it reports.
+
+    Compiled modules are kept in ``bytecode_folder``, whatever the environment says of them: a checkout would otherwise
+    be compiled by each process where an installed library is not.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {"PYTHONPATH": str(REPOSITORY / "src"), "PYTHONPYCACHEPREFIX": str(bytecode_folder)}
+    completed = subprocess.run(  # noqa: S603  # our own module
+        [sys.executable, "-m", "bench.worker", *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=WORKER_TIMEOUT_S,
+    )
+    outcome: dict[str, Any] = json.loads(completed.stdout)
+    return outcome
+
+
+def measure(
+    *,
+    rows: int,
+    rounds: int,
+    rivals: Sequence[str],
+    wanted: Sequence[str],
+    work: Work,
+    parent_folder: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Results:
+    """Run all rounds. ``parent_folder`` is where the databases are made: None for the system's temporary folder.
+
+    Raises ``WrongAnswerError`` when two rivals answer differently.
+    """
+    results = Results(rows, rounds, rivals, wanted)
+
+    def run_one(rival: str, count: int) -> tuple[dict[str, Any], dict[str, Any]]:  # Any: the worker's JSON
+        with tempfile.TemporaryDirectory(prefix="minidb-bench-", dir=parent_folder) as folder:
+            database = ("--rival", rival, "--folder", folder, "--rows", str(count))
+            filled = work("fill", *database)
+            return filled, work(
+                "use", *database, "--first-id", str(filled["first_id"]), "--workloads", ",".join(wanted)
+            )
+
+    for rival in rivals:  # compiles what a rival imports, and shows early who cannot run at all
+        run_one(rival, MIN_ROWS)
+    for round_number in range(rounds):
+        digests: dict[str, str] = {}
+        turn = round_number % len(rivals)
+        for rival in (*rivals[turn:], *rivals[:turn]):  # no rival always comes first
+            say(f"round {round_number + 1} of {rounds}: {rival}")
+            filled, used = run_one(rival, rows)
+            results.versions[rival] = filled["version"]
+            results.add(rival, {**filled["samples"], **used["samples"]})
+            digests[rival] = used["digest"]
+        if len(set(digests.values())) > 1:
+            raise WrongAnswerError(f"the rivals do not answer alike: {digests}")
+    return results
+
+
+def machine() -> dict[str, object]:
+    """Describe where this runs."""
+    return {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg(),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the options, measure, print the table; return the exit status."""
+    options = _parser().parse_args(arguments)
+    before = machine()
+    with tempfile.TemporaryDirectory(prefix="minidb-bench-bytecode-") as bytecode_folder:
+        results = measure(
+            rows=options.rows,
+            rounds=options.rounds,
+            rivals=options.rivals,
+            wanted=options.workloads,
+            work=partial(run_worker, bytecode_folder=Path(bytecode_folder)),
+            parent_folder=options.folder,
+            say=lambda line: report.write(sys.stderr, line),
+        )
+    summary = report.summarise(results)
+    if options.json is not None:
+        document = {"machine": before, **report.as_document(results, summary)}
+        options.json.write_text(json.dumps(document, indent=2) + "\n")
+    report.print_table(results, summary, before)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure MiniDB beside its rivals on the same work. Answers are checked before they are timed.",
+        epilog="workloads: " + "; ".join(f"{workload.name}: {workload.does}" for workload in workloads.WORKLOADS),
+    )
+    parser.add_argument("--rows", type=_at_least(MIN_ROWS), default=DEFAULT_ROWS, help="default: %(default)s")
+    parser.add_argument("--rounds", type=_at_least(1), default=DEFAULT_ROUNDS, help="default: %(default)s")
+    parser.add_argument(
+        "--workloads", type=_names_among(list(workloads.BY_NAME)), default=list(workloads.BY_NAME), help="a,b,c"
+    )
+    parser.add_argument("--rivals", type=_names_among(adapters.NAMES), default=list(adapters.NAMES), help="a,b,c")
+    parser.add_argument("--folder", type=Path, help="where the databases are made (default: the temporary folder)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every sample to this file")
+    return parser
+
+
+def _at_least(minimum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        number = int(text)
+        if number < minimum:
+            raise argparse.ArgumentTypeError(f"must be at least {minimum}")
+        return number
+
+    return parse
+
+
+def _names_among(known: Sequence[str]) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        names = text.split(",")
+        if unknown := sorted(set(names) - set(known)):
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)} is none of {', '.join(known)}")
+        return [name for name in known if name in names]
+
+    return parse

@@ -1,0 +1,223 @@
+"""The named workloads: what is done, how often, and in what unit it is reported."""
+
+from __future__ import annotations
+
+import gc
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from bench import rows
+from bench.adapters.port import Rival
+
+Changes = Sequence[tuple[int, str]]
+"""Ids, and the cities that they are to have."""
+
+_SEED: Final = 4_711
+READS_PER_BATCH: Final = 1000
+UPDATES_PER_TRANSACTION: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One thing that is measured."""
+
+    name: str
+    unit: str
+    is_more_better: bool
+    does: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much of each is done on a database of ``count`` rows whose ids begin at ``first_id``.
+
+    Drawn from one seed: every rival, in every round, is asked for the same rows.
+    """
+
+    count: int
+    first_id: int
+    id_batches: Sequence[Sequence[int]]
+    cities: Sequence[str]
+    changes: Sequence[Changes]
+    more_changes: Sequence[Changes]
+    """Others: changes that were made once would be no changes when they are made again."""
+
+    scans: int
+    commits: int
+
+
+def make_plan(count: int, first_id: int) -> Plan:
+    """Return the plan for a database of this size; small ones are for trying out."""
+    draw = random.Random(_SEED)  # noqa: S311  # the same plan in each process, no secret
+    is_small = count < 10_000
+    ids = range(first_id, first_id + count)
+
+    def draw_changes() -> list[Changes]:
+        return [
+            [(row_id, draw.choice(rows.CITIES)) for row_id in draw.sample(ids, k=min(UPDATES_PER_TRANSACTION, count))]
+            for _ in range(2 if is_small else 10)
+        ]
+
+    return Plan(
+        count=count,
+        first_id=first_id,
+        id_batches=[draw.choices(ids, k=READS_PER_BATCH) for _ in range(2 if is_small else 20)],
+        cities=draw.sample(rows.CITIES, k=20 if is_small else 300),
+        changes=draw_changes(),
+        more_changes=draw_changes(),
+        scans=1 if is_small else 2,
+        commits=10 if is_small else 500,
+    )
+
+
+BULK_INSERT: Final = Workload(
+    name="bulk_insert",
+    unit="rows/s",
+    is_more_better=True,
+    does="insert all rows from a generator, checked, with the index, in one durable transaction",
+)
+BULK_INSERT_PEAK: Final = Workload(
+    name="bulk_insert_peak",
+    unit="MB",
+    is_more_better=False,
+    does="peak resident memory of the process that did it, Python and the rival's library included",
+)
+DISK_SIZE: Final = Workload(
+    name="disk_size",
+    unit="MB",
+    is_more_better=False,
+    does="blocks that the closed database takes on disk, all files of its folder",
+)
+IMPORT_OPEN_READ: Final = Workload(
+    name="import_open_read",
+    unit="ms",
+    is_more_better=False,
+    does="import the library in a fresh process, open the database, read one row by id; files in the page cache",
+)
+OPEN_READ: Final = Workload(
+    name="open_read",
+    unit="ms",
+    is_more_better=False,
+    does="open the database and read one row by id, everything imported and nothing open; files in the page cache",
+)
+POINT_READ: Final = Workload(
+    name="point_read",
+    unit="reads/s",
+    is_more_better=True,
+    does="read a row by id, each call on its own",
+)
+POINT_READ_IN_TRANSACTION: Final = Workload(
+    name="point_read_in_transaction",
+    unit="reads/s",
+    is_more_better=True,
+    does=f"the same, {READS_PER_BATCH:,} calls inside one read transaction",
+)
+INDEX_ROWS: Final = Workload(
+    name="index_rows",
+    unit="queries/s",
+    is_more_better=True,
+    does="city = x through the index, whole rows (1/500 of all)",
+)
+INDEX_ROWS_TOUCHED: Final = Workload(
+    name="index_rows_touched",
+    unit="queries/s",
+    is_more_better=True,
+    does="the same, and every value of each row is read and used by itself",
+)
+SCAN: Final = Workload(
+    name="scan",
+    unit="rows/s",
+    is_more_better=True,
+    does="read all rows whole, and add up one column",
+)
+UPDATE_EACH: Final = Workload(
+    name="update_each",
+    unit="updates/s",
+    is_more_better=True,
+    does=f"change the city of {UPDATES_PER_TRANSACTION:,} rows by id, one call each, in one durable transaction",
+)
+UPDATE_MANY: Final = Workload(
+    name="update_many",
+    unit="updates/s",
+    is_more_better=True,
+    does="the same by one call for all of them (sqlite3: executemany)",
+)
+DURABLE_INSERT: Final = Workload(
+    name="durable_insert",
+    unit="commits/s",
+    is_more_better=True,
+    does="insert one row in a durable transaction of its own",
+)
+
+FILLING: Final = (BULK_INSERT, BULK_INSERT_PEAK, DISK_SIZE)
+"""Measured in the process that fills the database."""
+
+Measurement = Callable[[Rival, Plan], float]
+Item = TypeVar("Item")
+
+
+def _rate(operations: int, work: Callable[[], object]) -> float:
+    """Return operations per second. What earlier work left to collect is collected before the clock starts."""
+    gc.collect()
+    start = time.perf_counter()
+    work()
+    return operations / (time.perf_counter() - start)
+
+
+def _for_each(act: Callable[[Item], object], items: Iterable[Item]) -> Callable[[], None]:
+    def work() -> None:
+        for item in items:
+            act(item)
+
+    return work
+
+
+def _point_read(rival: Rival, plan: Plan) -> float:
+    return _rate(READS_PER_BATCH * len(plan.id_batches), _for_each(rival.read_each, plan.id_batches))
+
+
+def _point_read_in_transaction(rival: Rival, plan: Plan) -> float:
+    return _rate(READS_PER_BATCH * len(plan.id_batches), _for_each(rival.read_in_transaction, plan.id_batches))
+
+
+def _index_rows(rival: Rival, plan: Plan) -> float:
+    return _rate(len(plan.cities), _for_each(rival.rows_in_city, plan.cities))
+
+
+def _index_rows_touched(rival: Rival, plan: Plan) -> float:
+    return _rate(len(plan.cities), _for_each(rival.touch_rows_in_city, plan.cities))
+
+
+def _scan(rival: Rival, plan: Plan) -> float:
+    return _rate(plan.count * plan.scans, _for_each(lambda _: rival.scan(), range(plan.scans)))
+
+
+def _update_each(rival: Rival, plan: Plan) -> float:
+    return _rate(sum(map(len, plan.changes)), _for_each(rival.update_each, plan.changes))
+
+
+def _update_many(rival: Rival, plan: Plan) -> float:
+    return _rate(sum(map(len, plan.more_changes)), _for_each(rival.update_many, plan.more_changes))
+
+
+def _durable_insert(rival: Rival, plan: Plan) -> float:
+    return _rate(plan.commits, lambda: rival.insert_each(plan.count, plan.commits))
+
+
+USING: Final[dict[Workload, Measurement]] = {
+    POINT_READ: _point_read,
+    POINT_READ_IN_TRANSACTION: _point_read_in_transaction,
+    INDEX_ROWS: _index_rows,
+    INDEX_ROWS_TOUCHED: _index_rows_touched,
+    SCAN: _scan,
+    UPDATE_EACH: _update_each,
+    UPDATE_MANY: _update_many,
+    DURABLE_INSERT: _durable_insert,
+}
+"""Measured, in this order, in the process that opens the full database. Those that write come last."""
+
+WORKLOADS: Final = (*FILLING, IMPORT_OPEN_READ, OPEN_READ, *USING)
+BY_NAME: Final = {workload.name: workload for workload in WORKLOADS}

@@ -1,0 +1,223 @@
+"""A query: which rows of a table, in what order, and how many. Built step by step, run when it is asked for rows.
+
+    users.find(where("age") >= 18, city="Paris").order_by("-age").limit(10)
+
+A query is immutable: each step returns a new one, and it may be run again and again. What one run returns belongs to
+one snapshot: of the ambient transaction, or of the moment when its first row is asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from minidb.conditions.predicate import Condition, where
+from minidb.engines.port import ReadTransaction
+from minidb.exceptions import IndexNotFoundError, RowNotFoundError, UsageError
+from minidb.query import explain, run
+from minidb.query.plan import Plan, TableScan, make_plan
+from minidb.query.run import Counters
+from minidb.tables import writing
+from minidb.tables.binding import TableBinding
+from minidb.tables.row import Row
+from minidb.tables.session import WriteSession
+
+if TYPE_CHECKING:
+    from minidb.api.table import Table
+
+_log = logging.getLogger("minidb.query")
+
+RowType = TypeVar("RowType")
+Result = TypeVar("Result")
+_Operation = Callable[[ReadTransaction, TableBinding, Plan, Counters], Result]
+
+
+class Query(Generic[RowType]):
+    """Some rows of a table. Made by ``table.find``; safe from any thread.
+
+    Every method that runs it raises ``SchemaValidationError`` for a field that the table does not have or a value of
+    another type, and ``IndexNotFoundError`` for a table scan where ``require_index`` forbids one.
+    """
+
+    __slots__ = ("_condition", "_limit", "_offset", "_order", "_require_index", "_table")
+
+    def __init__(self, table: Table[RowType], condition: Condition | None, *, require_index: bool) -> None:
+        self._table = table
+        self._condition = condition
+        self._require_index = require_index
+        self._order: tuple[tuple[str, bool], ...] = ()
+        self._limit: int | None = None
+        self._offset = 0
+
+    # --- building -----------------------------------------------------------------------------------------------------
+
+    def order_by(self, *fields: str) -> Query[RowType]:
+        """Sort by fields, the first one first; ``"-age"`` sorts downwards. Nulls come before everything else."""
+        if not all(isinstance(field, str) and field.strip("-") for field in fields):
+            raise UsageError("order_by takes names of fields, with a minus in front of those to sort downwards")
+        query = self._copy()
+        query._order = tuple((field.removeprefix("-"), field.startswith("-")) for field in fields)
+        return query
+
+    def limit(self, limit: int | None) -> Query[RowType]:
+        """Return at most so many rows; None is no limit."""
+        query = self._copy()
+        query._limit = None if limit is None else _require_count("limit", limit)
+        return query
+
+    def offset(self, offset: int) -> Query[RowType]:
+        """Skip so many rows. They are read all the same."""
+        query = self._copy()
+        query._offset = _require_count("offset", offset)
+        return query
+
+    def _copy(self) -> Query[RowType]:
+        query = Query(self._table, self._condition, require_index=self._require_index)
+        query._order, query._limit, query._offset = self._order, self._limit, self._offset
+        return query
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Row]:
+        """Iterate over the rows, reading them as they are asked for; inside a write transaction, all of them at once.
+
+        There the program may change the rows while it iterates, and entries of an index must not part from their rows.
+        """
+        transaction = self._table.database.current_transaction()
+        if transaction is not None and transaction.session is not None:
+            return self._table.stream(self._rows_at_once)
+        return self._table.stream(self._rows)
+
+    def all(self) -> list[Row]:
+        """Return all rows."""
+        return self._run(_all)
+
+    def first(self) -> Row | None:
+        """Return the first row, or None if there is none."""
+        rows = self.limit(1 if self._limit is None else min(1, self._limit)).all()
+        return rows[0] if rows else None
+
+    def one(self) -> Row:
+        """Return the only row. Raises ``RowNotFoundError`` if there is none, ``UsageError`` if there are more."""
+        rows = self.limit(2 if self._limit is None else min(2, self._limit)).all()
+        if not rows:
+            raise RowNotFoundError(f"Table {self._table.name!r} has no such row", table=self._table.name, id=None)
+        if len(rows) > 1:
+            raise UsageError("The query finds more than one row", hint="narrow it, or ask for first() or all()")
+        return rows[0]
+
+    def count(self) -> int:
+        """Return the number of rows, from an index alone where that is enough."""
+        return self._run(run.count)
+
+    def exists(self) -> bool:
+        """Tell whether there is any row."""
+        return self.limit(1 if self._limit is None else min(1, self._limit)).count() > 0
+
+    def explain(self) -> explain.Explanation:
+        """Run the query and return how: ``print`` it. It also has the rows ``examined`` and ``returned``."""
+        return self._run(_explain, log=False)
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def delete(self) -> int:
+        """Delete the rows; return how many there were. All or none."""
+        return self._table.write_many(self._delete)
+
+    def update(self, **changes: Any) -> int:
+        """Change columns of the rows; return how many there were. All or none. Raises as ``Table.update``."""
+        return self._table.write_many(self._update, changes)
+
+    def _delete(self, session: WriteSession, table: TableBinding) -> int:
+        return writing.delete_many(session, table, self._ids(session, table))
+
+    def _update(self, session: WriteSession, table: TableBinding, changes: dict[str, Any]) -> int:
+        ids = self._ids(session, table)
+        for row_id in ids:
+            writing.update(session, table, row_id, changes)
+        return len(ids)
+
+    def _ids(self, session: WriteSession, table: TableBinding) -> list[Any]:
+        # All of them before the first is changed: a row that moves in an index must not be met twice.
+        return [table.id_of(key) for key, _ in run.run(session.bytes, table, self._plan(table), Counters())]
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def _plan(self, table: TableBinding) -> Plan:
+        table.require_fields([name for name, _ in self._order])
+        condition = None if self._condition is None else table.bind(self._condition)
+        plan = make_plan(table, condition, self._order, self._limit, self._offset)
+        if self._require_index and isinstance(plan.access, TableScan) and plan.access.is_whole:
+            raise IndexNotFoundError(
+                f"The query would read every row of table {table.name!r}, which require_index forbids",
+                hint="make an index on a field that it asks for",
+                table=table.name,
+                index=None,
+            )
+        return plan
+
+    def _rows_at_once(self, transaction: ReadTransaction, table: TableBinding) -> Iterator[Row]:
+        yield from [table.row(*found) for found in run.run(transaction, table, self._plan(table), Counters())]
+
+    def _rows(self, transaction: ReadTransaction, table: TableBinding) -> Iterator[Row]:
+        for found in run.run(transaction, table, self._plan(table), Counters()):
+            yield table.row(*found)
+
+    def _run(self, operation: _Operation[Result], *, log: bool = True) -> Result:
+        return self._table.read(lambda transaction, table: self._measured(transaction, table, operation, log=log))
+
+    def _measured(
+        self, transaction: ReadTransaction, table: TableBinding, operation: _Operation[Result], *, log: bool
+    ) -> Result:
+        plan, counters = self._plan(table), Counters()
+        began = time.perf_counter()
+        result = operation(transaction, table, plan, counters)
+        limit_ms = self._table.database.options.slow_query_ms
+        if log and limit_ms is not None:
+            duration_ms = (time.perf_counter() - began) * 1000
+            if duration_ms >= limit_ms:
+                _log.warning(
+                    "slow query on table %r: %.1f ms, %d rows examined\n%s",
+                    table.name,
+                    duration_ms,
+                    counters.examined,
+                    explain.shape(table, plan, has_values=False),
+                    extra={"table": table.name, "duration_ms": round(duration_ms, 3), "examined": counters.examined},
+                )
+        return result
+
+    def __repr__(self) -> str:
+        parts = [f"<query on {self._table.name!r}"]
+        if self._condition is not None:
+            parts.append(f"where {self._condition}")
+        if self._order:
+            parts.append("order by " + ", ".join(f"-{name}" if down else name for name, down in self._order))
+        return " ".join(parts) + ">"
+
+
+def combine(conditions: Sequence[Condition], equalities: dict[str, Any]) -> Condition | None:
+    """Return all of the conditions as one; None if there is none."""
+    if not all(isinstance(one, Condition) for one in conditions):
+        raise UsageError("find takes conditions, such as where('age') >= 18, and fields by name, such as city='Paris'")
+    combined: Condition | None = None
+    for one in (*conditions, *(where(name) == value for name, value in equalities.items())):
+        combined = one if combined is None else combined & one
+    return combined
+
+
+def _all(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> list[Row]:
+    return [table.row(*found) for found in run.run(transaction, table, plan, counters)]
+
+
+def _explain(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> explain.Explanation:
+    for _ in run.run(transaction, table, plan, counters):
+        pass
+    return explain.Explanation(explain.shape(table, plan, has_values=True), counters.examined, counters.returned)
+
+
+def _require_count(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise UsageError(f"The {name} must be an integer of at least 0")
+    return value

@@ -1,0 +1,43 @@
+"""Iterating over what one snapshot holds, however slowly. ``api.table`` and ``api.mapping`` call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from minidb.engines.port import ReadTransaction
+from minidb.tables.catalog import Catalog
+
+if TYPE_CHECKING:
+    from minidb.api.database import MiniDB
+    from minidb.api.pool import Connection
+    from minidb.api.transaction import Transaction
+
+Item = TypeVar("Item")
+Source = Callable[[ReadTransaction, Catalog], Iterator[Item]]
+
+
+def stream(database: MiniDB, connection: Connection | None, source: Source[Item]) -> Iterator[Item]:
+    """Return what a source yields, in the caller's transaction or in a snapshot of its own.
+
+    The snapshot, and a connection, are in use until the last item was asked for or the iterator is gone.
+    """
+    transaction = database.current_transaction()
+    if transaction is not None:
+        return _stream_in(transaction, source)
+    return _stream_alone(database, connection, source)
+
+
+def _stream_in(transaction: Transaction, source: Source[Item]) -> Iterator[Item]:
+    for item in source(transaction.bytes, transaction.catalog):
+        yield item
+        if not transaction.is_open:
+            transaction.require_usable()
+
+
+def _stream_alone(database: MiniDB, connection: Connection | None, source: Source[Item]) -> Iterator[Item]:
+    with database.snapshot(connection) as (snapshot, catalog):
+        for item in source(snapshot, catalog):
+            yield item
+            if database.closed:
+                database.require_open()

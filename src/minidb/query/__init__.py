@@ -1,0 +1,1 @@
+"""Which rows, by which index: conditions, the plan that finds them, and its running."""

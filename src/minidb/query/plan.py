@@ -1,0 +1,299 @@
+"""The plan of a query: which way leads to its rows. A pure function of a table's definition and the condition.
+
+A plan is one *access*, and what is left to do with the rows that it finds: filter, sort, cut. Ranges are half-open
+ranges of keys, of the rows' own space or of an index. A range may hold more than the condition asks for, never less:
+the filter has the last word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final
+
+from minidb.conditions.match import has_one_type
+from minidb.conditions.predicate import All, Comparison, Condition, Either, OneOf, Operator
+from minidb.encoding import type_codes
+from minidb.encoding.keys import encode_value, successor
+from minidb.encoding.untyped import encode_untyped
+from minidb.tables.binding import TableBinding
+from minidb.tables.index_entries import (
+    LARGEST_KEY_BYTES,
+    LARGEST_UNCUT_BYTES,
+    IndexBinding,
+)
+
+MOST_RANGES: Final = 1000
+"""Ranges that one access may have. A condition with more values is looked for in a wider range and filtered."""
+
+_NULL: Final = bytes((type_codes.NULL,))
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A half-open range of keys; None is the open end."""
+
+    start: bytes | None
+    stop: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableScan:
+    """Rows in order of their keys: all of them, or those of ranges of the primary key."""
+
+    ranges: tuple[Range, ...]
+    reverse: bool
+    reasons: tuple[Condition, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return self.ranges == (Range(None, None),)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexScan:
+    """Rows in the order of an index."""
+
+    index: IndexBinding
+    ranges: tuple[Range, ...]
+    reverse: bool
+    reasons: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """The rows of several accesses, each once."""
+
+    accesses: tuple[Access, ...]
+
+
+Access = TableScan | IndexScan | Union
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a query is run."""
+
+    access: Access
+    filter: Condition | None
+    """What rows must still be asked; None if the access finds just the right ones."""
+
+    sort: tuple[tuple[str, bool], ...]
+    """Fields to sort by, and whether descending; empty if the access finds the rows in order."""
+
+    order: tuple[tuple[str, bool], ...]
+    """The same, if an index finds the rows in order, but for values that it has cut."""
+
+    limit: int | None
+    offset: int
+
+
+def make_plan(
+    table: TableBinding,
+    condition: Condition | None,
+    order: tuple[tuple[str, bool], ...],
+    limit: int | None,
+    offset: int,
+) -> Plan:
+    """Return the cheapest plan that is known. REQUIRES a bound condition."""
+    candidates = _candidates(table, condition)
+    best = max(candidates, key=lambda one: (*one.rank, one.gives(order) is not None))
+    direction = best.gives(order)
+    if direction is None and limit is not None and best.rank == _NO_RANK:
+        # Nothing narrows the search, but an index in the right order ends it early.
+        for candidate in candidates:
+            found = candidate.gives(order)
+            if found is not None:
+                best, direction = candidate, found
+                break
+    return Plan(
+        access=best.access(reverse=bool(direction)),
+        filter=None if condition is None or best.is_exact else condition,
+        sort=order if direction is None else (),
+        order=() if direction is None or best.index is None else order,
+        limit=limit,
+        offset=offset,
+    )
+
+
+# --- candidates -------------------------------------------------------------------------------------------------------
+
+_NO_RANK: Final = (0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """One way to the rows."""
+
+    table: TableBinding
+    index: IndexBinding | None
+    """None: the rows' own space."""
+
+    fields: tuple[str, ...]
+    """What the keys are sorted by, as far as it goes."""
+
+    fixed: int
+    """So many of the fields have one value in all ranges."""
+
+    ranges: tuple[Range, ...]
+    rank: tuple[int, int, int]
+    """How much it narrows the search: finds at most one row, fields that are equal to something, has a range."""
+
+    is_exact: bool
+    """Whether the ranges hold just the rows that the condition asks for."""
+
+    reasons: tuple[Condition, ...]
+    others: tuple[_Candidate, ...] = ()
+    """The branches, where the way is a union."""
+
+    def gives(self, order: Sequence[tuple[str, bool]]) -> bool | None:
+        """Return whether the keys must be read backwards to come in an order; None if they do not come so at all."""
+        if not order:
+            return False
+        directions = {descending for _, descending in order}
+        wanted = tuple(name for name, _ in order)
+        if self.others or len(directions) > 1:
+            return None
+        for skipped in range(self.fixed + 1):
+            if self.fields[skipped : skipped + len(wanted)] == wanted:
+                return directions.pop()
+        return None
+
+    def access(self, *, reverse: bool) -> Access:
+        if self.others:
+            return Union(tuple(one.access(reverse=False) for one in self.others))
+        ranges = self.ranges[::-1] if reverse else self.ranges
+        if self.index is None:
+            return TableScan(ranges, reverse, self.reasons)
+        return IndexScan(self.index, ranges, reverse, self.reasons)
+
+
+def _candidates(table: TableBinding, condition: Condition | None) -> list[_Candidate]:
+    """Return every way, the table scan first: of equals, ``max`` takes the first."""
+    conjuncts = condition.conditions if isinstance(condition, All) else () if condition is None else (condition,)
+    ways = [_way(table, None, table.definition.primary_key, conjuncts)]
+    ways += [_way(table, index, index.definition.fields, conjuncts) for index in table.indexes]
+    for conjunct in conjuncts:
+        if isinstance(conjunct, Either):
+            branches = tuple(_best(table, branch) for branch in conjunct.conditions)
+            if all(branch.rank > _NO_RANK for branch in branches):
+                worst = min(branch.rank for branch in branches)
+                ways.append(
+                    _Candidate(
+                        table, None, (), 0, (), (0, worst[1], worst[2]), is_exact=False, reasons=(), others=branches
+                    )
+                )
+    return ways
+
+
+def _best(table: TableBinding, condition: Condition) -> _Candidate:
+    return max(_candidates(table, condition), key=lambda one: one.rank)
+
+
+def _way(
+    table: TableBinding, index: IndexBinding | None, fields: tuple[str, ...], conjuncts: Sequence[Condition]
+) -> _Candidate:
+    """Return the way by one index, or by the primary key: equalities first, then one range."""
+    prefixes: list[bytes] = [b""]
+    used: list[Condition] = []
+    equal = fixed = 0
+    is_exact = True
+    for field in fields:
+        found = _equality(conjuncts, field)
+        if found is None or len(prefixes) * len(_values(found)) > MOST_RANGES:
+            break
+        values = _values(found)
+        encoded = sorted({_encode(table, value) for value in values})
+        prefixes = [prefix + one for prefix, one in product(prefixes, encoded)]
+        fixed += len(encoded) == 1 and fixed == equal
+        equal += 1
+        used.append(found)
+    ranges = [Range(prefix or None, successor(prefix)) for prefix in prefixes]
+    has_range = False
+    if equal < len(fields):
+        field = fields[equal]
+        limits = [one for one in conjuncts if _limits(one, field)]
+        if limits:
+            has_range = True
+            ranges = [_narrow(table, prefix, limits) for prefix in prefixes]
+            used += limits
+            is_exact = all(has_one_type(table.schema, (field,)) for _ in limits) and not _may_be_nan(table, field)
+    is_unique = equal == len(fields) > 0 and (index is None or index.unique) and len(prefixes) == 1
+    ranges, was_cut = _cut(ranges, LARGEST_KEY_BYTES if index is None else LARGEST_UNCUT_BYTES)
+    return _Candidate(
+        table,
+        index,
+        fields,
+        fixed,
+        tuple(one for one in ranges if one.stop is None or one.start is None or one.start < one.stop),
+        (int(is_unique), equal, int(has_range)),
+        is_exact=is_exact and not was_cut and len(used) == len(conjuncts) and table.schema is not None,
+        reasons=tuple(used),
+    )
+
+
+def _equality(conjuncts: Iterable[Condition], field: str) -> Comparison | OneOf | None:
+    for one in conjuncts:
+        if isinstance(one, OneOf) and one.path == (field,):
+            return one
+        if isinstance(one, Comparison) and one.path == (field,) and one.operator is Operator.EQUAL:
+            return one
+    return None
+
+
+def _values(condition: Comparison | OneOf) -> tuple[Any, ...]:  # Any: what the field's type admits
+    return condition.values if isinstance(condition, OneOf) else (condition.value,)
+
+
+_LIMITS: Final = frozenset(
+    {Operator.LESS, Operator.LESS_EQUAL, Operator.GREATER, Operator.GREATER_EQUAL, Operator.STARTS_WITH}
+)
+
+
+def _limits(condition: Condition, field: str) -> bool:
+    return isinstance(condition, Comparison) and condition.path == (field,) and condition.operator in _LIMITS
+
+
+def _narrow(table: TableBinding, prefix: bytes, limits: Sequence[Condition]) -> Range:
+    """Return the part of the keys with a prefix in which the next value keeps within limits. Nulls never do."""
+    starts = [prefix + _NULL + b"\xff"]  # beyond nulls: no type's code is below theirs
+    stops: list[bytes | None] = [successor(prefix)]
+    for limit in limits:
+        assert isinstance(limit, Comparison), "limits are comparisons"
+        encoded = prefix + _encode(table, limit.value)
+        match limit.operator:
+            case Operator.STARTS_WITH:
+                starts.append(encoded[:-1])  # all but the byte that ends the text
+                stops.append(successor(encoded[:-1]))
+            case Operator.GREATER_EQUAL:
+                starts.append(encoded)
+            case Operator.GREATER:
+                starts.append(successor(encoded) or encoded)
+            case Operator.LESS:
+                stops.append(encoded)
+            case Operator.LESS_EQUAL:
+                stops.append(successor(encoded))
+    return Range(max(starts), min((stop for stop in stops if stop is not None), default=None))
+
+
+def _cut(ranges: Sequence[Range], length: int) -> tuple[list[Range], bool]:
+    """Widen ranges to bounds that keys can have. Return also whether any was widened.
+
+    Long values are cut in an index, so that a bound that is longer says nothing beyond the cut.
+    """
+    cut = []
+    for one in ranges:
+        start = one.start if one.start is None else one.start[:length]
+        stop = one.stop if one.stop is None or len(one.stop) <= length else successor(one.stop[:length])
+        cut.append(Range(start, stop))
+    # Values that begin alike share one range once it is cut: their rows must not come twice.
+    return list(dict.fromkeys(cut)), list(ranges) != cut
+
+
+def _encode(table: TableBinding, value: Any) -> bytes:
+    return encode_untyped(value) if table.schema is None else encode_value(value)
+
+
+def _may_be_nan(table: TableBinding, field: str) -> bool:
+    return table.schema is None or table.schema.fields[field].kind == "float"

@@ -1,0 +1,159 @@
+"""Running a plan: rows one after another, from one snapshot, and no more of them than are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import islice
+from typing import Final
+
+from minidb.conditions.match import compile_test
+from minidb.encoding.keys import encode_value
+from minidb.encoding.rows import Record
+from minidb.encoding.untyped import encode_untyped
+from minidb.engines.port import ReadTransaction
+from minidb.query.plan import Access, IndexScan, Plan, TableScan, Union
+from minidb.tables.binding import TableBinding
+from minidb.tables.index_entries import LARGEST_UNCUT_BYTES, row_key_of
+from minidb.tables.reading import Found, FoundMany, decode_many, find_by_keys
+
+Order = tuple[tuple[str, bool], ...]
+
+_INVERTED: Final = bytes(range(255, -1, -1))
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a run has cost so far."""
+
+    examined: int = 0
+    """Rows that were read, or entries where rows were not needed."""
+
+    returned: int = 0
+
+
+def run(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> Iterator[Found]:
+    """Yield the rows of a plan."""
+    rows = _filtered(transaction, table, plan, counters)
+    if plan.sort:
+        rows = iter(_sorted(rows, table, plan))
+    stop = None if plan.limit is None else plan.offset + plan.limit
+    for found in islice(rows, plan.offset, stop):
+        counters.returned += 1
+        yield found
+
+
+def count(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> int:
+    """Return how many rows a plan finds, from keys alone where nothing must be asked of the rows."""
+    stop = None if plan.limit is None else plan.offset + plan.limit
+    if plan.filter is not None or isinstance(plan.access, Union):
+        found = sum(1 for _ in islice(_filtered(transaction, table, plan, counters), stop))
+    elif isinstance(plan.access, TableScan) and plan.access.is_whole:
+        found = transaction.count(table.space)
+    else:
+        space = table.space if isinstance(plan.access, TableScan) else plan.access.index.space
+        keys = (
+            key
+            for one in plan.access.ranges
+            for page in transaction.scan_keys(space, one.start, one.stop)
+            for key in page
+        )
+        found = sum(1 for _ in islice(keys, stop))
+        counters.examined += found
+    if stop is not None:
+        found = min(found, stop)
+    return max(0, found - plan.offset)
+
+
+def _filtered(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> Iterator[Found]:
+    test = None if plan.filter is None else compile_test(plan.filter, table.schema, table.value_getter)
+    for keys, records in _pages(transaction, table, plan.access, plan.order):
+        counters.examined += len(keys)
+        if test is None:
+            yield from zip(keys, records, strict=True)
+        else:
+            yield from ((key, record) for key, record in zip(keys, records, strict=True) if test(record))
+
+
+def _pages(transaction: ReadTransaction, table: TableBinding, access: Access, order: Order = ()) -> Iterator[FoundMany]:
+    match access:
+        case TableScan(ranges, reverse, _):
+            for one in ranges:
+                for page in transaction.scan(table.space, one.start, one.stop, reverse=reverse):
+                    keys = [key for key, _ in page]
+                    yield decode_many(table, keys, [data for _, data in page])
+        case IndexScan():
+            pages = (
+                (entries, *find_by_keys(transaction, table, access.index, keys))
+                for entries, keys in _entries(transaction, access)
+            )
+            if order:
+                yield from _straightened(pages, _sort_key(table, order))
+            else:
+                yield from ((keys, records) for _, keys, records in pages)
+        case Union(accesses):
+            seen: set[bytes] = set()
+            for branch in accesses:
+                for keys, records in _pages(transaction, table, branch):
+                    fresh = [place for place, key in enumerate(keys) if key not in seen]
+                    seen.update(keys)
+                    yield [keys[place] for place in fresh], [records[place] for place in fresh]
+
+
+def _entries(transaction: ReadTransaction, access: IndexScan) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """Yield the keys of entries, and those of their rows."""
+    for one in access.ranges:
+        if access.index.unique or access.reverse:
+            for page in transaction.scan(access.index.space, one.start, one.stop, reverse=access.reverse):
+                yield [key for key, _ in page], [row_key or row_key_of(key) for key, row_key in page]
+        else:
+            for keys in transaction.scan_keys(access.index.space, one.start, one.stop):
+                yield keys, list(map(row_key_of, keys))
+
+
+def _straightened(
+    pages: Iterator[tuple[list[bytes], list[bytes], list[Record]]], sort_key: Callable[[Found], bytes]
+) -> Iterator[FoundMany]:
+    """Yield what an index finds, with rows whose values were cut in order.
+
+    Such entries stand together, as they begin alike, but among themselves in the order of their digests.
+    """
+    held: list[Found] = []  # they begin alike
+    beginning = b""
+    for entries, keys, records in pages:
+        if not held and max(map(len, entries), default=0) < LARGEST_UNCUT_BYTES:
+            yield keys, records
+            continue
+        done: list[Found] = []
+        for entry, found in zip(entries, zip(keys, records, strict=True), strict=True):
+            if not held or len(entry) < LARGEST_UNCUT_BYTES or not entry.startswith(beginning):
+                done += sorted(held, key=sort_key)
+                held, beginning = [], entry[:LARGEST_UNCUT_BYTES]
+            held.append(found)
+        yield [key for key, _ in done], [record for _, record in done]
+    held.sort(key=sort_key)
+    yield [key for key, _ in held], [record for _, record in held]
+
+
+def _sorted(rows: Iterator[Found], table: TableBinding, plan: Plan) -> list[Found]:
+    """Return the rows in order: all of them, or with a heap as many as are asked for."""
+    sort_key = _sort_key(table, plan.sort)
+    if plan.limit is None:
+        return sorted(rows, key=sort_key)
+    return nsmallest(plan.offset + plan.limit, rows, key=sort_key)
+
+
+def _sort_key(table: TableBinding, order: Order) -> Callable[[Found], bytes]:
+    encode = encode_untyped if table.schema is None else encode_value
+    parts = [(table.value_getter(name), is_descending) for name, is_descending in order]
+
+    def sort_key(found: Found) -> bytes:
+        # No encoding is a proper prefix of another one, so inverting every bit turns the order round.
+        key = b""
+        for get, is_descending in parts:
+            encoded = encode(get(found[1]))
+            key += encoded.translate(_INVERTED) if is_descending else encoded
+        return key
+
+    return sort_key

@@ -1,0 +1,91 @@
+"""Whether the bytes of a database agree with each other, asked of its engine."""
+
+from __future__ import annotations
+
+from minidb import MiniDB
+from minidb.encoding.integers import decode_integer
+from minidb.encoding.items import decode_item_key
+from minidb.engines.port import ReadTransaction, Space
+from minidb.tables.binding import TableBinding
+from minidb.tables.catalog import SEQUENCES
+from minidb.tables.index_entries import IndexBinding, row_key_of
+from minidb.tables.mappings import MappingBinding
+
+
+class InconsistentError(AssertionError):
+    """The bytes of a database do not agree with each other."""
+
+
+def check_consistency(database: MiniDB) -> None:
+    """Raise ``InconsistentError`` unless every row can be read and each index agrees with its rows, both ways."""
+    snapshot = database.engine.begin_read()
+    try:
+        catalog = database.catalog_of(snapshot)
+        for name in catalog.definitions:
+            _check_table(database, snapshot, catalog.table(name))
+        for mapping in catalog.mappings.values():
+            _check_mapping(snapshot, mapping)
+        _require(not catalog.definitions.keys() & catalog.mappings.keys(), "a table and a mapping have one name")
+        automatic = {definition.id for definition in catalog.definitions.values() if not definition.primary_key}
+        _require(set(map(decode_integer, _pairs(snapshot, SEQUENCES))) <= automatic, "a sequence belongs to no table")
+    finally:
+        snapshot.close()
+
+
+def _check_table(database: MiniDB, snapshot: ReadTransaction, table: TableBinding) -> None:
+    rows = _pairs(snapshot, table.space)
+    _require(snapshot.count(table.space) == len(rows), f"{table.name}: the count is not the number of rows")
+    for key, data in rows.items():
+        columns = table.columns(table.values_at(key, data))
+        _require(table.encode(table.check(columns)) == data, f"{table.name}: a row would not be stored so again")
+        _require(table.key_of_id(table.id_of(key)) == key, f"{table.name}: an id does not lead to its key")
+    for index in table.indexes:
+        _check_index(table, index, rows, _pairs(snapshot, index.space))
+        _check_look_ups(database, table, index, rows)
+
+
+def _check_mapping(snapshot: ReadTransaction, mapping: MappingBinding) -> None:
+    items = _pairs(snapshot, mapping.space)
+    _require(snapshot.count(mapping.space) == len(items), f"{mapping.name}: the count is not the number of items")
+    for key, data in items.items():
+        again = mapping.item(decode_item_key(key), mapping.value(key, data))
+        _require(again == (key, data), f"{mapping.name}: an item would not be stored so again")
+
+
+def _check_index(
+    table: TableBinding, index: IndexBinding, rows: dict[bytes, bytes], entries: dict[bytes, bytes]
+) -> None:
+    where = f"{table.name}.{index.definition.name}"
+    fields = {key: index.fields_of(table.values(data)) for key, data in rows.items()}
+    # One by one, as a single insert makes them: what many rows share in writing must not show.
+    expected = [index.entry(values, key) for key, values in fields.items()]
+    _require(len(dict(expected)) == len(expected), f"{where}: two rows have a value that must be unique")
+    missing = dict(expected).items() - entries.items()
+    _require(not missing, f"{where}: {len(missing)} rows have no entry")
+    extra = entries.items() - dict(expected).items()
+    _require(not extra, f"{where}: {len(extra)} entries belong to no row")
+    for (entry_key, _), row_key in zip(expected, fields, strict=True):
+        if not index.unique or None in fields[row_key]:
+            _require(row_key_of(entry_key) == row_key, f"{where}: an entry does not lead to its row")
+
+
+def _check_look_ups(database: MiniDB, table: TableBinding, index: IndexBinding, rows: dict[bytes, bytes]) -> None:
+    name = index.definition.name
+    fields = {key: index.fields_of(table.values(rows[key])) for key in sorted(rows)}
+    by_fields: dict[bytes, list[bytes]] = {}
+    for key, values in fields.items():
+        by_fields.setdefault(index.encode_whole(values), []).append(key)
+    for keys in by_fields.values():
+        values = fields[keys[0]]
+        found = database.query_by_index(table.name, name, values[0] if len(values) == 1 else values)
+        is_right = [row.id for row in found] == list(map(table.id_of, keys))
+        _require(is_right, f"{table.name}.{name}: a look-up does not find just the rows that have the value")
+
+
+def _pairs(snapshot: ReadTransaction, space: Space) -> dict[bytes, bytes]:
+    return {key: value for page in snapshot.scan(space) for key, value in page}
+
+
+def _require(is_right: bool, what: str) -> None:
+    if not is_right:
+        raise InconsistentError(what)

@@ -1,0 +1,63 @@
+"""The ledger: what the writer was about to do, and what it was told is done.
+
+One line of JSON each, handed to the operating system by one ``write``: what it was given survives the death of the
+process, as the database's own writes do.
+
+    {"ready": true}                        the table is there
+    {"try": operation}                     before the call
+    {"done": {token: id}}                  after the call returned: the ids of the rows that it left, of those it named
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.crash.operations import Operation
+
+
+class LedgerWriter:
+    """Appends to a ledger."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def write(self, entry: dict[str, object]) -> None:
+        line = json.dumps(entry).encode() + b"\n"
+        assert os.write(self._descriptor, line) == len(line)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What a ledger says. ``pending`` is the operation whose call never returned, or None."""
+
+    is_ready: bool = False
+    done: list[Operation] = field(default_factory=list)
+    ids: dict[str, int] = field(default_factory=dict)
+    pending: Operation | None = None
+
+
+def read_ledger(path: Path) -> Ledger:
+    """Read a ledger; one that its writer did not live to begin is empty."""
+    ledger = Ledger()
+    if not path.exists():
+        return ledger
+    for line in path.read_bytes().splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            break  # the writer was killed in the middle of it: what it announces was not begun, or not acknowledged
+        entry = json.loads(line)
+        if "ready" in entry:
+            ledger.is_ready = True
+        elif "try" in entry:
+            ledger.pending = entry["try"]
+        else:
+            assert ledger.pending is not None
+            ledger.done.append(ledger.pending)
+            ledger.ids.update(entry["done"])
+            ledger.pending = None
+    return ledger
