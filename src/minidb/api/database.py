@@ -131,7 +131,7 @@ class MiniDB:
                 made_here.add(session.catalog.definition(name).id)
                 _log.info("table created", extra={"table": name})
             elif if_not_exists:
-                definition_changes.attach_schema(session, name, schema)
+                session.catalog = definition_changes.attach_schema(session.catalog, name, schema)
             elif self._has_made(existing.id) or existing.schema != schema:
                 raise TableExistsError(
                     f"There is already a table named {name!r}",
@@ -139,7 +139,7 @@ class MiniDB:
                     table=name,
                 )
             else:
-                definition_changes.attach_schema(session, name, schema)
+                session.catalog = definition_changes.attach_schema(session.catalog, name, schema)
         return Table(self, name)
 
     def table(self, name: str, schema: Schema | None = None) -> Table[Row]:
@@ -152,7 +152,7 @@ class MiniDB:
         if is_there and schema is None:
             return self.get_table(name)
         if is_there and self.current_transaction() is None:  # nothing to write: no need to wait for another writer
-            self.keep(_attached(catalog, name, schema), set())
+            self.keep(definition_changes.attach_schema(catalog, name, schema), set())
             return Table(self, name)
         return self.create_table(name, schema, if_not_exists=True)
 

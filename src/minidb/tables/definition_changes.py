@@ -12,6 +12,7 @@ from minidb.schema import Schema
 from minidb.schema.evolution import differences
 from minidb.tables import catalog
 from minidb.tables.binding import TableBinding
+from minidb.tables.catalog import Catalog
 from minidb.tables.definitions import IndexDefinition, MappingDefinition, TableDefinition
 from minidb.tables.index_build import build
 from minidb.tables.mappings import MappingBinding
@@ -40,11 +41,14 @@ def create_table(session: WriteSession, name: str, schema: Schema | None) -> Non
             create_index(session, name, (field,), name=field, unique=is_unique)
 
 
-def attach_schema(session: WriteSession, name: str, schema: Schema | None) -> None:
-    """Let a table that is there use a schema that the program gave, if it is the stored one."""
+def attach_schema(known: Catalog, name: str, schema: Schema | None) -> Catalog:
+    """Return the catalog in which a table that is there uses a schema that the program gave, if it is the stored one.
+
+    Raises ``SchemaMismatchError`` if it is another one. None changes nothing.
+    """
     if schema is None:
-        return
-    definition = session.catalog.definition(name)
+        return known
+    definition = known.definition(name)
     found = differences(definition.schema, schema)
     if found:
         raise SchemaMismatchError(
@@ -53,7 +57,7 @@ def attach_schema(session: WriteSession, name: str, schema: Schema | None) -> No
             table=name,
             differences=found,
         )
-    session.catalog = session.catalog.with_table(definition, live_schema=schema)
+    return known.with_table(definition, live_schema=schema)
 
 
 def drop_table(session: WriteSession, name: str) -> None:
