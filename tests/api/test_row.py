@@ -313,3 +313,23 @@ def test_a_row_that_was_read_can_be_inserted_again(database: MiniDB) -> None:
     first = table[table.insert({"a": 1})]
     again = table[table.insert(first)]
     assert (again.id, again) == (2, first)
+
+
+def test_a_row_is_replaced_by_one_that_is_not_stored(make: Callable[..., Row]) -> None:
+    row = make(name="Ada", age=36)
+    changed = row.__replace__(age=37)
+    assert (changed.columns, changed.id) == ({"name": "Ada", "age": 37}, None)
+    assert row.columns == {"name": "Ada", "age": 36}
+
+
+def test_rich_shows_a_row_as_its_columns(make: Callable[..., Row]) -> None:
+    from rich.pretty import pretty_repr
+
+    row = make(name="Ada", age=36)
+    assert pretty_repr(row).endswith("Row(name='Ada', age=36)")
+
+
+def test_a_column_may_have_any_name_that_the_class_knows(database: MiniDB) -> None:
+    table = database.create_table("rows", Schema(of=IntegerField(), columns=IntegerField(), id=IntegerField()))
+    row = table[table.insert({"of": 1, "columns": 2, "id": 3})]
+    assert (row.of, row["columns"], row["id"], row.id) == (1, 2, 3, 1)

@@ -30,6 +30,7 @@ from minidb.schema import (
     TimeField,
     UUIDField,
 )
+from minidb.tables import index_entries
 from minidb.tables.index_entries import LARGEST_UNCUT_BYTES
 
 PEOPLE = Schema(email=StringField(unique=True), city=StringField(index=True), age=IntegerField())
@@ -394,6 +395,15 @@ def test_a_short_value_is_not_confused_with_a_long_one_that_begins_with_it(
         row_id = people.insert({"city": short})
         people.insert_many({"city": f"{short}{number:0200}"} for number in range(2000))
         assert ids_by(database, "city", short) == [row_id]
+
+
+def test_long_values_whose_digests_are_the_same_are_told_apart_by_their_rows(
+    people: Table[Row], database: MiniDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_entries, "_cut", lambda encoded: encoded[:LARGEST_UNCUT_BYTES] + bytes(16))
+    people.insert_many({"city": "a" * 200 + str(number % 3)} for number in range(6))
+    assert [ids_by(database, "city", "a" * 200 + digit) for digit in "0123"] == [[1, 4], [2, 5], [3, 6], []]
+    people.clear()
 
 
 def test_long_values_of_several_fields_are_told_apart(database: MiniDB) -> None:

@@ -124,6 +124,7 @@ class MiniDB:
         Raises ``TableExistsError`` if its schema is another one, or if this object has made it before; with
         ``if_not_exists`` only if the schema is another, as ``SchemaMismatchError``.
         """
+        definition_changes.require_name(name, "table")
         with self._changing() as (session, made_here):
             existing = session.catalog.definitions.get(name)
             if existing is None:

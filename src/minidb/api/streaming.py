@@ -29,9 +29,10 @@ def stream(database: MiniDB, connection: Connection | None, source: Source[Item]
 
 
 def _stream_in(transaction: Transaction, source: Source[Item]) -> Iterator[Item]:
+    transaction.require_usable()  # the first item is asked for later, and maybe elsewhere, than the iterator was made
     for item in source(transaction.bytes, transaction.catalog):
         yield item
-        if not transaction.is_open:
+        if not transaction.is_live:
             transaction.require_usable()
 
 

@@ -116,6 +116,11 @@ class Transaction:
         return self._state is _State.OPEN
 
     @property
+    def is_live(self) -> bool:
+        """Whether it is open, and nothing has come since that ends it: neither a fork nor the database's ``close``."""
+        return self._state is _State.OPEN and self._epoch == self.database.epoch
+
+    @property
     def catalog(self) -> Catalog:
         """The tables as this transaction sees them."""
         return self._read_catalog if self.session is None else self.session.catalog
@@ -166,9 +171,9 @@ class Transaction:
 
     def __del__(self) -> None:
         if self.is_open:
+            text = f"The program let go of {self!r} without committing or rolling it back, so it is rolled back"
             self.abandon()
             if not self.is_inherited:
-                text = f"The program let go of {self!r} without committing or rolling it back, so it was rolled back"
                 warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
 
     # --- what the tables ask ------------------------------------------------------------------------------------------

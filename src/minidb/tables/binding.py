@@ -23,7 +23,7 @@ from minidb.schema import Schema
 from minidb.schema.validation import RowChecker, check_columns
 from minidb.tables.definitions import IndexDefinition, TableDefinition
 from minidb.tables.index_entries import LARGEST_KEY_BYTES, LARGEST_ROW_KEY_BYTES, IndexBinding, Values
-from minidb.tables.row import PlainRow, Row, struct_base
+from minidb.tables.row import Row, plain_row, struct_base
 
 _LARGEST_AUTOMATIC_ID: Final = 2**63 - 1
 
@@ -161,7 +161,7 @@ class TableBinding:
         if self.codec.has_structs:
             self.codec.set_key(record, key)
             return cast("Row", record)
-        return PlainRow.of(self.columns_of(record), self.id_of(key))
+        return plain_row(self.columns_of(record), self.id_of(key))
 
     def rows(self, keys: Sequence[bytes], records: Sequence[Record]) -> Sequence[Row]:
         """Return the rows of keys and their records."""

@@ -21,7 +21,8 @@ class Row:
     ('Ada', 36, {'name': 'Ada', 'age': 36}, None)
 
     A row is a value: it cannot be assigned to, and changing its ``columns`` changes nothing stored; ``table.update``
-    and ``table.replace`` do. Rows are equal if their columns are.
+    and ``table.replace`` do. (The attributes of a row that was found keep what was read.) Rows are equal if their
+    columns are.
     """
 
     __slots__ = ()
@@ -40,7 +41,7 @@ class Row:
 
     def __new__(cls, /, **columns: Any) -> Row:  # noqa: PYI034  # it returns a form of a row, not one of any subclass
         """Make a row that is not stored."""
-        return PlainRow.of(columns, None)
+        return plain_row(columns, None)
 
     def __getitem__(self, name: str) -> Any:
         return self.columns[name]
@@ -87,10 +88,17 @@ class Row:
         return [*super().__dir__(), *self.columns]
 
     def __reduce__(self) -> tuple[object, ...]:
-        return PlainRow.of, (self.columns, self.id)
+        return plain_row, (self.columns, self.id)
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        yield from self.columns.items()
+
+    def __replace__(self, /, **changes: Any) -> Row:
+        """Return a row with other columns, which is not stored; ``copy.replace`` calls it."""
+        return plain_row({**self.columns, **changes}, None)
 
     def __copy__(self) -> Row:
-        return PlainRow.of(self.columns.copy(), self.id)
+        return plain_row(self.columns.copy(), self.id)
 
 
 class PlainRow(Row):
@@ -101,14 +109,6 @@ class PlainRow(Row):
     _columns: dict[str, Any]
     _id: Any
 
-    @classmethod
-    def of(cls, columns: dict[str, Any], row_id: Any) -> Row:
-        """Make a row of a dict, which is the row's own from now on, and an id."""
-        row = object.__new__(cls)
-        object.__setattr__(row, "_columns", columns)
-        object.__setattr__(row, "_id", row_id)
-        return row
-
     @property
     def columns(self) -> dict[str, Any]:
         return self._columns
@@ -116,6 +116,14 @@ class PlainRow(Row):
     @property
     def id(self) -> Any:
         return self._id
+
+
+def plain_row(columns: dict[str, Any], row_id: Any) -> Row:
+    """Make a row of a dict, which is the row's own from now on, and an id."""
+    row = object.__new__(PlainRow)
+    object.__setattr__(row, "_columns", columns)
+    object.__setattr__(row, "_id", row_id)
+    return row
 
 
 class StructRow(Row):
