@@ -141,6 +141,7 @@ class MiniDB:
                 )
             else:
                 session.catalog = definition_changes.attach_schema(session.catalog, name, schema)
+                made_here.add(existing.id)  # as in the run that made it: a second call is refused in every run
         return Table(self, name)
 
     def table(self, name: str, schema: Schema | None = None) -> Table[Row]:
@@ -250,6 +251,8 @@ class MiniDB:
             if existing is not None:
                 is_same = existing.fields == fields and existing.unique == unique
                 if if_not_exists or (is_same and not self._has_made(existing.id)):
+                    if not if_not_exists:
+                        made_here.add(existing.id)  # as in the run that made it
                     return Index(table, existing)
                 raise IndexExistsError(
                     f"Table {table!r} already has an index named {index_name!r}",

@@ -326,7 +326,7 @@ class _Place:
             and nearest.database is database
             and nearest._state is _State.OPEN
             and nearest._thread == _get_ident()
-            and nearest._task is _current_task()
+            and (nearest._task is _current_task() if "asyncio" in _modules else nearest._task is None)
             and nearest._epoch == database.epoch
         ):
             return nearest

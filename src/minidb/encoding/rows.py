@@ -15,7 +15,8 @@ version from everything else. A row that fails it is ``ChecksumError`` or ``Unsu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
+from struct import Struct
 from typing import Annotated, Any, Final, NewType, TypeVar, cast
 from zlib import crc32
 
@@ -37,6 +38,7 @@ CHECKSUM_BYTES: Final = 4
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, TypeError, RecursionError)
 """What msgspec raises for bytes that no row has. UnicodeDecodeError is for text, TypeError for keys that are maps."""
 
+_pack_checksum = Struct("<I").pack
 _write = msgspec.msgpack.Encoder().encode
 _read_array = msgspec.msgpack.Decoder(list[object], ext_hook=unwrap).decode
 _read_map = msgspec.msgpack.Decoder(dict[str, object], ext_hook=unwrap).decode
@@ -60,6 +62,9 @@ def columns_of_struct(record: Any) -> dict[str, Any]:
     columns = _asdict(record)
     del columns[KEY], columns[COLUMNS]
     return columns
+
+
+_body_of: Final = itemgetter(slice(HEAD_BYTES, -CHECKSUM_BYTES))
 
 
 def _can_be_attribute(name: str) -> bool:
@@ -160,12 +165,9 @@ class RowCodec:
         """Return the bytes of many rows: ``encode`` of each."""
         if self._wrapped_positions or self._is_map:
             return list(map(self.encode, rows))
-        head, mask, write, checksum = self._head, self._mask, _write, crc32
+        head, mask, write, checksum, pack_checksum = self._head, self._mask, _write, crc32, _pack_checksum
         try:
-            return [
-                (data := head + write(values)) + (checksum(data) ^ mask).to_bytes(CHECKSUM_BYTES, "little")
-                for values in rows
-            ]
+            return [(data := head + write(values)) + pack_checksum(checksum(data) ^ mask) for values in rows]
         except OverflowError:
             return list(map(self.encode, rows))
 
@@ -200,7 +202,7 @@ class RowCodec:
         if set(map(crc32, rows)) <= self._only_whole:
             read = self._read_record
             try:
-                return [read(data[HEAD_BYTES:-CHECKSUM_BYTES]) for data in rows]
+                return list(map(read, map(_body_of, rows)))
             except _UNREADABLE as error:
                 raise CorruptionError("A stored row cannot be read") from error
         return list(map(self.decode_record, rows))

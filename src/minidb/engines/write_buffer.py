@@ -22,8 +22,8 @@ from minidb.exceptions import TransactionClosedError
 SPILL_BYTES: Final = 32 * 1024 * 1024
 """Bytes of keys and values, and an allowance for each entry, that a transaction keeps in memory."""
 
-ENTRY_OVERHEAD_BYTES: Final = 150
-"""What an entry costs in memory beside its bytes: two objects' headers and a place in a dict."""
+ENTRY_OVERHEAD_BYTES: Final = 200
+"""What an entry costs in memory beside its value: two objects' headers, a place in a dict, a key of usual length."""
 
 PAGE: Final = 1024
 """Pairs in one list of a merged scan."""
@@ -237,7 +237,7 @@ class BufferedTransaction:
 
     def put_many(self, space: Space, items: Mapping[bytes, bytes]) -> None:
         self._changes(space).put_many(items)
-        self._grow(sum(map(len, items)) + sum(map(len, items.values())) + ENTRY_OVERHEAD_BYTES * len(items))
+        self._grow(sum(map(len, items.values())) + ENTRY_OVERHEAD_BYTES * len(items))
 
     def insert_many(self, space: Space, items: Mapping[bytes, bytes]) -> list[bool]:
         old = self.get_many(space, list(items))

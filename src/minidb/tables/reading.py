@@ -77,7 +77,7 @@ def find_by_index(transaction: ReadTransaction, table: TableBinding, index: Inde
     else:
         row_keys = []
         for page in transaction.scan_keys(index.space, prefix, successor(prefix)):
-            row_keys += row_keys_of(page, len(prefix))
+            row_keys += row_keys_of(page, len(prefix), are_short=table.has_automatic_ids)
     data = _rows_of(transaction, table, index, row_keys)
     if is_cut(prefix):
         whole = index.encode_whole(wanted)

@@ -23,11 +23,7 @@ _CLOSED = "closed/deleted/dropped"  # what the binding says of a handle whose en
 def translate(error: lmdb.Error, path: str) -> MiniDBError:
     """Return the error of ours that says what this one of LMDB's means. The caller raises it ``from`` the cause."""
     if isinstance(error, lmdb.MapFullError):
-        return StorageFullError(
-            "The database has reached its greatest size",
-            hint="delete rows, or open it with a larger max_size_bytes",
-            path=path,
-        )
+        return full(path)
     code = getattr(error, "code", None)
     if isinstance(error, lmdb.DiskError) or code in (errno.ENOSPC, errno.EDQUOT):
         return StorageFullError("The disk is full", hint="free some space and run it again", path=path)
@@ -44,6 +40,15 @@ def translate(error: lmdb.Error, path: str) -> MiniDBError:
     if _CLOSED in str(error):
         return DatabaseClosedError("The database was closed while this call was running")
     return EngineError(f"The storage engine failed: {_plain(error)}", path=path)
+
+
+def full(path: str) -> StorageFullError:
+    """Return the error of a database that has no room left below its limit."""
+    return StorageFullError(
+        "The database has reached its greatest size",
+        hint="delete rows, or open it with a larger max_size_bytes",
+        path=path,
+    )
 
 
 def _plain(error: lmdb.Error) -> str:

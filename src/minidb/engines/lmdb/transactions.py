@@ -174,6 +174,7 @@ class LmdbBase:
         self._holds: list[Hold] = []  # the write lock's; then the apply lock's, from the first thing applied
         self._transaction: lmdb.Transaction[bytes] | None = None
         self._has_changed_spaces = False
+        self._used_bytes = 0
         self._known = environment.known
         self.snapshot = LmdbSnapshot(environment, None, self._known)
 
@@ -211,6 +212,8 @@ class LmdbBase:
         if self._transaction is None:
             self._holds += (self._environment.apply_lock.acquire(APPLY_WAIT_S),)
             self._transaction = self._environment.live().begin(write=True)
+            if self._environment.has_limit:
+                self._used_bytes = self._environment.used_bytes(self._transaction, self._known)
             self.snapshot.close()
             self.snapshot.switch_to(self._transaction, self._known)
         return self._transaction
@@ -219,6 +222,8 @@ class LmdbBase:
         try:
             if self._transaction is not None:
                 self.snapshot.require_live()
+                if self._environment.has_limit:
+                    self._require_room(self._transaction)
                 self._transaction.commit()
                 if self._has_changed_spaces:
                     self._environment.publish(self._known)
@@ -226,6 +231,11 @@ class LmdbBase:
             raise translate(error, str(self._environment.folder)) from error
         finally:
             self.rollback()  # ends what is left: everything after a failure, nothing but the locks after a commit
+
+    def _require_room(self, transaction: lmdb.Transaction[bytes]) -> None:
+        used_bytes = self._environment.used_bytes(transaction, self._known)
+        if used_bytes > self._used_bytes:  # what shrinks, or stays as it was, may use the reserve
+            self._environment.require_room(used_bytes)
 
     def rollback(self) -> None:
         """End what is left; may be called again, also after a signal's exception cut it short."""
@@ -254,7 +264,10 @@ def _change(transaction: lmdb.Transaction[bytes], handle: Handle, changes: Space
         items = {key: value for key, value in items.items() if value is not None}
     if items:
         keys = sorted(items)
+        # Rows with automatic ids come in order. Others are looked up again, which costs less than sorting pairs.
+        is_in_order = keys == list(items)
+        pairs = items.items() if is_in_order else zip(keys, map(items.__getitem__, keys))  # noqa: B905  # strict is slow
         cursor = transaction.cursor(handle)
         # Appending fills pages to the brim and skips the search: what automatic ids are made of.
         is_append = not cursor.last() or cursor.key() < keys[0]
-        cursor.putmulti(zip(keys, map(items.__getitem__, keys), strict=True), append=is_append)  # type: ignore[arg-type]  # no value is None here
+        cursor.putmulti(pairs, append=is_append)  # type: ignore[arg-type]  # no value is None here
