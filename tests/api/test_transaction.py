@@ -12,7 +12,7 @@ import sys
 import textwrap
 import threading
 import warnings
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +22,8 @@ import pytest
 
 from minidb import MiniDB, Row, Table
 from minidb.engines.lmdb.engine import LmdbEngine
+from minidb.engines.port import Space
+from minidb.engines.write_buffer import BufferedTransaction
 from minidb.exceptions import (
     DatabaseClosedError,
     ForkedError,
@@ -806,6 +808,58 @@ def test_a_signal_at_any_moment_leaves_no_lock_no_connection_and_no_half_commit_
         database.query_by_index("people", "age", 2)
     )
     assert database.connection_pool.stats()["requests_waiting"] == 0
+
+
+def test_a_write_that_was_cut_short_cannot_be_committed(
+    database: MiniDB, people: Table[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_many = BufferedTransaction.put_many
+    puts: list[str] = []
+
+    def interrupt_the_second(self: BufferedTransaction, space: Space, items: Mapping[bytes, bytes]) -> None:
+        puts.append(space)
+        if len(puts) == 2:
+            raise KeyboardInterrupt
+        put_many(self, space, items)
+
+    with pytest.raises(TransactionClosedError, match="cut a write in it short"), database.begin_transaction():
+        with monkeypatch.context() as patch:
+            patch.setattr(BufferedTransaction, "put_many", interrupt_the_second)
+            with pytest.raises(KeyboardInterrupt):
+                add(people, "Ada")
+        assert len(puts) == 2  # the row is there, and its index entries are not
+        for call in (people.count, lambda: add(people, "Eve"), database.begin_transaction):
+            with pytest.raises(TransactionClosedError, match="catch interrupts outside"):
+                call()
+    assert names(people) == []
+
+
+def test_a_savepoint_whose_write_was_cut_short_can_be_rolled_back_alone(
+    database: MiniDB, people: Table[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with database.begin_transaction():
+        add(people, "Ada")
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), database.begin_transaction():
+            patch.setattr(BufferedTransaction, "put_many", interrupt)
+            add(people, "Eve")
+        add(people, "Joe")
+    assert names(people) == ["Ada", "Joe"]
+
+
+def test_a_savepoint_whose_commit_was_cut_short_takes_the_outer_transaction_along(
+    database: MiniDB, people: Table[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(TransactionClosedError, match="cut a write in it short"), database.begin_transaction():
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), database.begin_transaction():
+            add(people, "Ada")
+            patch.setattr(BufferedTransaction, "release", interrupt)
+    assert names(people) == []
 
 
 # --- too large to be undone in part -----------------------------------------------------------------------------------

@@ -500,7 +500,13 @@ class MiniDB:
         transaction = self.current_transaction()
         if transaction is not None:
             session = transaction.writing()
-            return operation(session, session.catalog.table(name), *arguments, **named)
+            try:
+                return operation(session, session.catalog.table(name), *arguments, **named)
+            except Exception:  # by the operation's last check, so nothing was written
+                raise
+            except BaseException:
+                transaction.cut_short()
+                raise
         return self.write_alone(
             connection, lambda session: operation(session, session.catalog.table(name), *arguments, **named)
         )

@@ -254,13 +254,7 @@ class ConnectionPool:
             if waiter.connection is not None:
                 return waiter.connection
         try:
-            while True:
-                remaining_s = waiter.began + timeout_s - time.monotonic()
-                waiter.alarm.acquire(timeout=max(0, min(remaining_s, threading.TIMEOUT_MAX)))
-                with self._lock:
-                    self._look_for(waiter)
-                    if waiter.served() is not None or self._is_closed or remaining_s <= 0:
-                        break
+            self._stand_in_line(waiter, timeout_s)
         except BaseException:  # such as KeyboardInterrupt
             self._leave_line(waiter)
             if (unused := waiter.served()) is not None:
@@ -285,6 +279,15 @@ class ConnectionPool:
             timeout_s=timeout_s,
             max_connections=self._max_connections,
         )
+
+    def _stand_in_line(self, waiter: _Waiter, timeout_s: float) -> None:
+        while True:
+            remaining_s = waiter.began + timeout_s - time.monotonic()
+            waiter.alarm.acquire(timeout=max(0, min(remaining_s, threading.TIMEOUT_MAX)))
+            with self._lock:
+                self._look_for(waiter)
+                if waiter.served() is not None or self._is_closed or remaining_s <= 0:
+                    return
 
     def _look_for(self, waiter: _Waiter) -> None:
         """Give a waiter what is idle, if nobody was quicker. REQUIRES the lock."""

@@ -36,6 +36,8 @@ _log = logging.getLogger("minidb.transaction")
 
 class _State(Enum):
     OPEN = "open"
+    CUT_SHORT = "cut short"
+    """Open, but nothing is left but to roll back: a signal's exception came in while it was being changed."""
     COMMITTED = "committed"
     ROLLED_BACK = "rolled back"
 
@@ -113,7 +115,7 @@ class Transaction:
     @property
     def is_open(self) -> bool:
         """Whether the transaction has neither been committed nor rolled back."""
-        return self._state is _State.OPEN
+        return self._state is _State.OPEN or self._state is _State.CUT_SHORT
 
     @property
     def is_live(self) -> bool:
@@ -186,6 +188,11 @@ class Transaction:
                 "The transaction was begun in the parent process, before this one was forked",
                 hint="begin a new one here",
             )
+        if self._state is _State.CUT_SHORT:
+            raise TransactionClosedError(
+                "The transaction can only be rolled back: an interrupt has cut a write in it short",
+                hint="catch interrupts outside of it",
+            )
         if not self.is_open:
             raise TransactionClosedError(
                 f"The transaction was {self._state.value} before this call",
@@ -208,6 +215,11 @@ class Transaction:
                 "The transaction was begun as read-only", hint="begin it with begin_transaction() to write"
             )
         return self.session
+
+    def cut_short(self) -> None:
+        """Note that a signal's exception has come in while something was written: a half of it may be there."""
+        if self.is_open:
+            self._state = _State.CUT_SHORT
 
     def has_made(self, number: int) -> bool:
         """Tell whether a table or an index of this id was made here, or in a transaction around this one."""
@@ -265,7 +277,13 @@ class Transaction:
         if self.session is None or not outer.is_open:
             return
         if self._state is _State.COMMITTED:
-            self.session.bytes.release()
+            try:
+                self.session.bytes.release()
+            except Exception:
+                raise
+            except BaseException:
+                outer.cut_short()
+                raise
             outer.made_here |= self.made_here
         else:
             self.session.bytes.rollback_to_savepoint()

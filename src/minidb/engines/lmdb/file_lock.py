@@ -43,12 +43,7 @@ class FolderLock:
         hold = self._thread_lock.acquire(timeout_s)
         try:
             hold.release_first(self._unlock_file)  # before the file is locked: to unlock a free one does no harm
-            pause_s = _SHORTEST_PAUSE_S
-            while not self._try_lock():
-                if time.monotonic() + pause_s > deadline:
-                    raise self._timeout_error(timeout_s)
-                time.sleep(pause_s)
-                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            self._wait_for_file(timeout_s, deadline)
             self._write_holder()
         except BaseException:
             hold.release()
@@ -58,6 +53,14 @@ class FolderLock:
     def close(self) -> None:
         """Let go of the lock file."""
         os.close(self._descriptor)
+
+    def _wait_for_file(self, timeout_s: float, deadline: float) -> None:
+        pause_s = _SHORTEST_PAUSE_S
+        while not self._try_lock():
+            if time.monotonic() + pause_s > deadline:
+                raise self._timeout_error(timeout_s)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def _try_lock(self) -> bool:
         try:
