@@ -855,10 +855,13 @@ def test_a_savepoint_whose_commit_was_cut_short_takes_the_outer_transaction_alon
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(TransactionClosedError, match="cut a write in it short"), database.begin_transaction():
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), database.begin_transaction():
-            add(people, "Ada")
-            patch.setattr(BufferedTransaction, "release", interrupt)
+    outer = database.begin_transaction()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), database.begin_transaction():
+        add(people, "Ada")
+        patch.setattr(BufferedTransaction, "release", interrupt)
+    with pytest.raises(TransactionClosedError, match="cut a write in it short"):
+        outer.commit()
+    outer.rollback()
     assert names(people) == []
 
 
