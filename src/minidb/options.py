@@ -39,10 +39,13 @@ class Options:
     """Create the database when it is absent. ``False`` raises ``EngineUnavailableError`` instead."""
 
     max_size_bytes: int | None = None
-    """Bytes that the data may take on disk, then ``StorageFullError``. None: as much as the disk holds."""
+    """Bytes that the data may take on disk, then ``StorageFullError``. None: as much as the disk holds.
+
+    An eighth of them, at least 64 KiB, is kept for deleting, so that a full database can be emptied.
+    """
 
     slow_query_ms: float | None = None
-    """Milliseconds after which a read is logged to ``minidb.query``. None: never."""
+    """Milliseconds after which a query is logged to ``minidb.query``. None: never."""
 
     allow_network_file_system: bool = False
     """Open a folder on NFS, SMB or the like all the same. Their locks cannot be relied on: one machine only."""
