@@ -64,4 +64,4 @@ def rows_by_index(database: MiniDB, table: str, index: str, value: Any) -> list[
 
 
 def _look_up(transaction: ReadTransaction, table: TableBinding, index: str, value: Any) -> list[Row]:  # Any: as above
-    return list(table.rows(*reading.find_by_index(transaction, table, table.index(index), value)))
+    return table.rows(*reading.find_by_index(transaction, table, table.index(index), value))

@@ -149,10 +149,6 @@ class Field(ABC, Generic[ValueT]):
         checked = self.check(value, path, errors)
         return None if checked is None else self.to_stored(checked)
 
-    def make_default(self) -> object:
-        """Return the value of a column that was not given, unchecked. REQUIRES ``has_default``."""
-        return self.default if self.default_factory is None else self.default_factory()
-
     def given_options(self) -> dict[str, object]:
         """Return the options that differ from their defaults, by name, in the order of declaration."""
         options: dict[str, object] = {}
