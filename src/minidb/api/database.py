@@ -9,27 +9,24 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
+from typing import Any, ParamSpec, Self, TypeVar, overload
 
 from minidb.api import retry
+from minidb.api.calls import Calls
 from minidb.api.index import Index, rows_by_index
 from minidb.api.mapping import PersistentMapping
 from minidb.api.pool import Connection, ConnectionPool
 from minidb.api.table import Table
 from minidb.api.transaction import Transaction, ambient_transaction
 from minidb.engines.locate import open_engine
-from minidb.engines.port import ReadTransaction
 from minidb.exceptions import (
-    DatabaseClosedError,
     IndexExistsError,
-    ReadOnlyError,
     TableExistsError,
 )
 from minidb.options import Durability, Options
 from minidb.schema import Schema
 from minidb.tables import catalog as catalogs
-from minidb.tables import definition_changes, reading
-from minidb.tables.binding import TableBinding
+from minidb.tables import definition_changes
 from minidb.tables.catalog import Catalog
 from minidb.tables.row import Row
 from minidb.tables.session import WriteSession
@@ -41,7 +38,7 @@ Result = TypeVar("Result")
 Parameters = ParamSpec("Parameters")
 
 
-class MiniDB:
+class MiniDB(Calls):
     """An open database. Safe from any thread; may be opened many times in one process, and by many processes.
 
     ``location`` is the path of a folder, which is created when absent, or ``":memory:"`` for a database that lives as
@@ -82,11 +79,11 @@ class MiniDB:
         )
         self.engine = open_engine(location, self.options)
         self.fork_count = 0
-        self.epoch = 0  # raised by a fork and by close: what was begun before must look again
+        self.epoch = 0
         self._is_closed = False
-        self._made_here: set[int] = set()  # ids of tables and indexes, which are never used again
+        self._made_here = set()
         self._catalog = Catalog(-1, {}, {})
-        self._catalog_lock = threading.Lock()  # held to replace the catalog, for moments only
+        self._catalog_lock = threading.Lock()
         try:
             self._prepare()
         except BaseException:
@@ -307,25 +304,6 @@ class MiniDB:
             self._require_beginning(read_only=read_only)
         return Transaction(self, None, outer, read_only=read_only)
 
-    def _transaction_around(self) -> Transaction | None:
-        """Return what a transaction that begins now is inside of. One that was inherited by a fork is no such thing."""
-        ambient = ambient_transaction()
-        outer = None if ambient is None else ambient.innermost(self)
-        if outer is None or outer.is_inherited:
-            return None
-        outer.require_usable()
-        return outer
-
-    def _require_beginning(self, *, read_only: bool) -> None:
-        self.require_open()
-        if not read_only:
-            self._require_writable()
-
-    def current_transaction(self) -> Transaction | None:
-        """Return the transaction that calls of this thread or task take part in, or None."""
-        ambient = ambient_transaction()
-        return None if ambient is None else ambient.find(self)
-
     @overload
     def run(self, body: Callable[[], Result]) -> Result: ...
     @overload
@@ -346,11 +324,6 @@ class MiniDB:
         return retry.transactional(self, body)
 
     # --- care ---------------------------------------------------------------------------------------------------------
-
-    @property
-    def location(self) -> str:
-        """Where the data lives, without any secret."""
-        return self.engine.location
 
     def stats(self) -> dict[str, Any]:  # Any: figures, and dicts of figures
         """Return figures: of the store, of the pool under ``"pool"``, and the rows of each table under ``"tables"``."""
@@ -399,153 +372,11 @@ class MiniDB:
     def __repr__(self) -> str:
         return f"<MiniDB at {self.location!r}{', closed' if self._is_closed else ''}>"
 
-    def require_open(self) -> None:
-        """Raise ``DatabaseClosedError`` once the database is closed."""
-        if self._is_closed:
-            raise DatabaseClosedError("The database is closed", hint="open it again: MiniDB(path)")
-
     def close_engine(self) -> None:
         """Let go of the files. Called by the pool when nothing is in use any more."""
         self.engine.close()
 
-    # --- what the tables call -----------------------------------------------------------------------------------------
-
-    def catalog_of(self, transaction: ReadTransaction) -> Catalog:
-        """Return the catalog of a snapshot: the one at hand, if nothing has changed since it was read."""
-        catalog = self._catalog
-        if catalog.generation != transaction.generation:
-            with self._catalog_lock:
-                catalog = catalogs.load(transaction, self._catalog)
-                if catalog.generation > self._catalog.generation:
-                    self._catalog = catalog
-        return catalog
-
-    def read_row(
-        self, connection: Connection | None, name: str, row_id: object
-    ) -> tuple[TableBinding, reading.Found | None]:
-        """``read`` of ``reading.find``, written out: one call less on the hottest path."""
-        transaction = ambient_transaction()
-        if transaction is not None and (mine := transaction.find(self)) is not None:
-            table = mine.catalog.table(name)
-            return table, reading.find(mine.bytes, table, row_id)
-        if connection is not None:
-            return self.read(connection, name, lambda snapshot, table: (table, reading.find(snapshot, table, row_id)))
-        pool = self.connection_pool
-        taken = pool.take()
-        try:
-            snapshot = self.engine.begin_read()
-            try:
-                table = self.catalog_of(snapshot).table(name)
-                return table, reading.find(snapshot, table, row_id)
-            finally:
-                snapshot.close()
-        finally:
-            taken.home.append(taken)  # pool.give_back, written out
-            if pool.needs_care:
-                pool.settle()
-
-    def read(
-        self,
-        connection: Connection | None,
-        name: str,
-        operation: Callable[Concatenate[ReadTransaction, TableBinding, Parameters], Result],
-        *arguments: Parameters.args,
-        **named: Parameters.kwargs,
-    ) -> Result:
-        """Read a table: in the caller's transaction, or in a snapshot of its own."""
-        transaction = self.current_transaction()
-        if transaction is not None:
-            return operation(transaction.bytes, transaction.catalog.table(name), *arguments, **named)
-        with self.snapshot(connection) as (snapshot, catalog):
-            return operation(snapshot, catalog.table(name), *arguments, **named)
-
-    @contextmanager
-    def snapshot(self, connection: Connection | None) -> Iterator[tuple[ReadTransaction, Catalog]]:
-        """Yield the caller's transaction, or a snapshot for the block, and its catalog."""
-        transaction = self.current_transaction()
-        if transaction is not None:
-            yield transaction.bytes, transaction.catalog
-            return
-        held = self._hold(connection)
-        try:
-            self.require_open()
-            snapshot = self.engine.begin_read()
-            try:
-                yield snapshot, self.catalog_of(snapshot)
-            finally:
-                snapshot.close()
-        finally:
-            if held is not None:
-                self.connection_pool.take_back(held)
-
-    def _hold(self, connection: Connection | None) -> Connection | None:
-        """Take a connection of the pool for a call, if it has been given none."""
-        if connection is None:
-            return self.connection_pool.hold()
-        connection.require_lent()
-        return None
-
-    def write(
-        self,
-        connection: Connection | None,
-        name: str,
-        operation: Callable[Concatenate[WriteSession, TableBinding, Parameters], Result],
-        *arguments: Parameters.args,
-        **named: Parameters.kwargs,
-    ) -> Result:
-        """Write to a table: in the caller's transaction, or in one of its own.
-
-        REQUIRES an operation that writes nothing before its last check.
-        """
-        transaction = self.current_transaction()
-        if transaction is not None:
-            session = transaction.writing()
-            try:
-                return operation(session, session.catalog.table(name), *arguments, **named)
-            except Exception:  # by the operation's last check, so nothing was written
-                raise
-            except BaseException:
-                transaction.cut_short()
-                raise
-        return self.write_alone(
-            connection, lambda session: operation(session, session.catalog.table(name), *arguments, **named)
-        )
-
-    def write_alone(self, connection: Connection | None, operation: Callable[[WriteSession], Result]) -> Result:
-        """Run an operation in a write transaction of its own and commit it. REQUIRES that the caller is in none."""
-        held = self._hold(connection)
-        try:
-            self._require_beginning(read_only=False)
-            alone = self.engine.begin_write(self.options.write_timeout_s)
-            try:
-                session = WriteSession(alone, self.catalog_of(alone))
-                result = operation(session)
-                alone.commit()
-                return result
-            finally:
-                try:
-                    alone.close()
-                except BaseException:  # a signal's, which must not leave the write lock held
-                    alone.close()
-                    raise
-        finally:
-            if held is not None:
-                self.connection_pool.take_back(held)
-
-    def write_many(
-        self,
-        connection: Connection | None,
-        name: str,
-        operation: Callable[Concatenate[WriteSession, TableBinding, Parameters], Result],
-        *arguments: Parameters.args,
-        **named: Parameters.kwargs,
-    ) -> Result:
-        """``write`` for an operation that may fail when it has written a part: inside a transaction, a savepoint."""
-        if self.current_transaction() is None:
-            return self.write(connection, name, operation, *arguments, **named)
-        with self.begin_transaction() as savepoint:
-            session = savepoint.writing()
-            return operation(session, session.catalog.table(name), *arguments, **named)
+    # --- the catalog --------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _changing(self) -> Iterator[tuple[WriteSession, set[int]]]:
@@ -558,12 +389,6 @@ class MiniDB:
         with Transaction(self, held, outer, read_only=False) as transaction:
             yield transaction.writing(), transaction.made_here
 
-    def keep(self, committed: Catalog, made_here: set[int]) -> None:
-        """Remember, of a transaction that has been committed, the schemas that the program gave and what it made."""
-        self._made_here |= made_here
-        with self._catalog_lock:
-            self._catalog = self._catalog.with_live_schemas_of(committed)
-
     def _has_made(self, number: int) -> bool:
         transaction = self.current_transaction()
         return number in self._made_here or (transaction is not None and transaction.has_made(number))
@@ -572,10 +397,6 @@ class MiniDB:
     def _catalog_now(self) -> Iterator[Catalog]:
         with self.snapshot(None) as (_, catalog):
             yield catalog
-
-    def _require_writable(self) -> None:
-        if self.options.read_only:
-            raise ReadOnlyError("The database was opened as read-only", hint="open it without read_only to write")
 
     def after_fork_in_child(self) -> None:
         """Begin anew in a forked child: the engine has opened its file again, and the pool is empty."""

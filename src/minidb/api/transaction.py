@@ -28,7 +28,7 @@ from minidb.tables.catalog import Catalog
 from minidb.tables.session import WriteSession
 
 if TYPE_CHECKING:
-    from minidb.api.database import MiniDB
+    from minidb.api.calls import Calls
     from minidb.api.pool import Connection
 
 _log = logging.getLogger("minidb.transaction")
@@ -57,7 +57,7 @@ class Transaction:
     _state = _State.ROLLED_BACK  # until it has begun: what fails to begin needs no end
 
     def __init__(
-        self, database: MiniDB, connection: Connection | None, outer: Transaction | None, *, read_only: bool
+        self, database: Calls, connection: Connection | None, outer: Transaction | None, *, read_only: bool
     ) -> None:
         """Begin. ``outer`` is what this one is a savepoint of; ``connection`` is given back at the end."""
         self.database = database
@@ -333,7 +333,7 @@ class _Place:
         transaction = self.transaction()
         return transaction is None or transaction._has_left
 
-    def find(self, database: MiniDB) -> Transaction | None:
+    def find(self, database: Calls) -> Transaction | None:
         """Return the innermost transaction of a database, from this one outwards, that the caller takes part in.
 
         Raises if it has ended, or can no longer be used for another reason.
@@ -353,7 +353,7 @@ class _Place:
             found.require_usable()
         return found
 
-    def innermost(self, database: MiniDB) -> Transaction | None:
+    def innermost(self, database: Calls) -> Transaction | None:
         """Return what ``find`` does, whatever has become of it."""
         place: _Place | None = self
         while place is not None:

@@ -1,0 +1,217 @@
+"""How a call reaches the engine: in the caller's transaction, or in a snapshot or transaction of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Concatenate, ParamSpec, TypeVar
+
+from minidb.api.pool import Connection, ConnectionPool
+from minidb.api.transaction import Transaction, ambient_transaction
+from minidb.engines.port import Engine, ReadTransaction
+from minidb.exceptions import DatabaseClosedError, ReadOnlyError
+from minidb.options import Options
+from minidb.tables import catalog as catalogs
+from minidb.tables import reading
+from minidb.tables.binding import TableBinding
+from minidb.tables.catalog import Catalog
+from minidb.tables.session import WriteSession
+
+Result = TypeVar("Result")
+Parameters = ParamSpec("Parameters")
+
+
+class Calls:
+    """What every call on a database goes through. ``MiniDB`` is made on it, and puts its attributes in place."""
+
+    engine: Engine
+    options: Options
+    epoch: int
+    """Raised by a fork and by close: what was begun before must look again."""
+
+    fork_count: int
+    connection_pool: ConnectionPool
+    _is_closed: bool
+    _made_here: set[int]
+    """Ids of the tables and indexes that this object made. They are never used again."""
+
+    _catalog: Catalog
+    _catalog_lock: threading.Lock
+    """Held to replace the catalog, for moments only."""
+
+    @property
+    def location(self) -> str:
+        """Where the data lives, without any secret."""
+        return self.engine.location
+
+    def require_open(self) -> None:
+        """Raise ``DatabaseClosedError`` once the database is closed."""
+        if self._is_closed:
+            raise DatabaseClosedError("The database is closed", hint="open it again: MiniDB(path)")
+
+    def _require_writable(self) -> None:
+        if self.options.read_only:
+            raise ReadOnlyError("The database was opened as read-only", hint="open it without read_only to write")
+
+    def _require_beginning(self, *, read_only: bool) -> None:
+        self.require_open()
+        if not read_only:
+            self._require_writable()
+
+    def current_transaction(self) -> Transaction | None:
+        """Return the transaction that calls of this thread or task take part in, or None."""
+        ambient = ambient_transaction()
+        return None if ambient is None else ambient.find(self)
+
+    def _transaction_around(self) -> Transaction | None:
+        """Return what a transaction that begins now is inside of. One that was inherited by a fork is no such thing."""
+        ambient = ambient_transaction()
+        outer = None if ambient is None else ambient.innermost(self)
+        if outer is None or outer.is_inherited:
+            return None
+        outer.require_usable()
+        return outer
+
+    def catalog_of(self, transaction: ReadTransaction) -> Catalog:
+        """Return the catalog of a snapshot: the one at hand, if nothing has changed since it was read."""
+        catalog = self._catalog
+        if catalog.generation != transaction.generation:
+            with self._catalog_lock:
+                catalog = catalogs.load(transaction, self._catalog)
+                if catalog.generation > self._catalog.generation:
+                    self._catalog = catalog
+        return catalog
+
+    def read_row(
+        self, connection: Connection | None, name: str, row_id: object
+    ) -> tuple[TableBinding, reading.Found | None]:
+        """``read`` of ``reading.find``, written out: one call less on the hottest path."""
+        transaction = ambient_transaction()
+        if transaction is not None and (mine := transaction.find(self)) is not None:
+            table = mine.catalog.table(name)
+            return table, reading.find(mine.bytes, table, row_id)
+        if connection is not None:
+            return self.read(connection, name, lambda snapshot, table: (table, reading.find(snapshot, table, row_id)))
+        pool = self.connection_pool
+        taken = pool.take()
+        try:
+            snapshot = self.engine.begin_read()
+            try:
+                table = self.catalog_of(snapshot).table(name)
+                return table, reading.find(snapshot, table, row_id)
+            finally:
+                snapshot.close()
+        finally:
+            taken.home.append(taken)  # pool.give_back, written out
+            if pool.needs_care:
+                pool.settle()
+
+    def read(
+        self,
+        connection: Connection | None,
+        name: str,
+        operation: Callable[Concatenate[ReadTransaction, TableBinding, Parameters], Result],
+        *arguments: Parameters.args,
+        **named: Parameters.kwargs,
+    ) -> Result:
+        """Read a table: in the caller's transaction, or in a snapshot of its own."""
+        transaction = self.current_transaction()
+        if transaction is not None:
+            return operation(transaction.bytes, transaction.catalog.table(name), *arguments, **named)
+        with self.snapshot(connection) as (snapshot, catalog):
+            return operation(snapshot, catalog.table(name), *arguments, **named)
+
+    @contextmanager
+    def snapshot(self, connection: Connection | None) -> Iterator[tuple[ReadTransaction, Catalog]]:
+        """Yield the caller's transaction, or a snapshot for the block, and its catalog."""
+        transaction = self.current_transaction()
+        if transaction is not None:
+            yield transaction.bytes, transaction.catalog
+            return
+        held = self._hold(connection)
+        try:
+            self.require_open()
+            snapshot = self.engine.begin_read()
+            try:
+                yield snapshot, self.catalog_of(snapshot)
+            finally:
+                snapshot.close()
+        finally:
+            if held is not None:
+                self.connection_pool.take_back(held)
+
+    def _hold(self, connection: Connection | None) -> Connection | None:
+        """Take a connection of the pool for a call, if it has been given none."""
+        if connection is None:
+            return self.connection_pool.hold()
+        connection.require_lent()
+        return None
+
+    def write(
+        self,
+        connection: Connection | None,
+        name: str,
+        operation: Callable[Concatenate[WriteSession, TableBinding, Parameters], Result],
+        *arguments: Parameters.args,
+        **named: Parameters.kwargs,
+    ) -> Result:
+        """Write to a table: in the caller's transaction, or in one of its own.
+
+        REQUIRES an operation that writes nothing before its last check.
+        """
+        transaction = self.current_transaction()
+        if transaction is not None:
+            session = transaction.writing()
+            try:
+                return operation(session, session.catalog.table(name), *arguments, **named)
+            except Exception:  # by the operation's last check, so nothing was written
+                raise
+            except BaseException:
+                transaction.cut_short()
+                raise
+        return self.write_alone(
+            connection, lambda session: operation(session, session.catalog.table(name), *arguments, **named)
+        )
+
+    def write_alone(self, connection: Connection | None, operation: Callable[[WriteSession], Result]) -> Result:
+        """Run an operation in a write transaction of its own and commit it. REQUIRES that the caller is in none."""
+        held = self._hold(connection)
+        try:
+            self._require_beginning(read_only=False)
+            alone = self.engine.begin_write(self.options.write_timeout_s)
+            try:
+                session = WriteSession(alone, self.catalog_of(alone))
+                result = operation(session)
+                alone.commit()
+                return result
+            finally:
+                try:
+                    alone.close()
+                except BaseException:  # a signal's, which must not leave the write lock held
+                    alone.close()
+                    raise
+        finally:
+            if held is not None:
+                self.connection_pool.take_back(held)
+
+    def write_many(
+        self,
+        connection: Connection | None,
+        name: str,
+        operation: Callable[Concatenate[WriteSession, TableBinding, Parameters], Result],
+        *arguments: Parameters.args,
+        **named: Parameters.kwargs,
+    ) -> Result:
+        """``write`` for an operation that may fail when it has written a part: inside a transaction, a savepoint."""
+        if self.current_transaction() is None:
+            return self.write(connection, name, operation, *arguments, **named)
+        with Transaction(self, None, self._transaction_around(), read_only=False) as savepoint:
+            session = savepoint.writing()
+            return operation(session, session.catalog.table(name), *arguments, **named)
+
+    def keep(self, committed: Catalog, made_here: set[int]) -> None:
+        """Remember, of a transaction that has been committed, the schemas that the program gave and what it made."""
+        self._made_here |= made_here
+        with self._catalog_lock:
+            self._catalog = self._catalog.with_live_schemas_of(committed)
