@@ -2,7 +2,7 @@
 
     MiniDBError
       UsageError           fix the code      DatabaseClosedError  TransactionClosedError  ReadOnlyError
-                                             InvalidOptionError  ForkedError
+                                             InvalidOptionError  ForkedError  PageTokenError
       CatalogError         fix the names     TableNotFoundError  TableExistsError
                                              IndexNotFoundError  IndexExistsError  MappingNotFoundError
       SchemaError          fix the schema    SchemaDefinitionError  SchemaMismatchError
@@ -44,6 +44,7 @@ __all__ = [
     "MappingNotFoundError",
     "MiniDBError",
     "MissingDependencyError",
+    "PageTokenError",
     "PoolTimeoutError",
     "ReadOnlyError",
     "RowError",
@@ -120,6 +121,10 @@ class InvalidOptionError(UsageError):
 
 class ForkedError(UsageError):
     """A transaction that was open in the parent process was used in a forked child."""
+
+
+class PageTokenError(UsageError):
+    """A page was asked for by a token that is damaged, was changed, or belongs to another query or database."""
 
 
 # --- fix the names ----------------------------------------------------------------------------------------------------

@@ -541,7 +541,6 @@ def test_an_enum_value_of_a_subclass_is_stored_plain() -> None:
         (ListField, {"item": StringField(default="a")}),
         (ListField, {"item": StringField(index=True)}),
         (ListField, {"item": StringField(primary_key=True)}),
-        (ListField, {"index": True}),
         (ListField, {"primary_key": True}),
         (DictField, {"unique": True}),
         (DictField, {"default": {1: 2}}),

@@ -18,10 +18,11 @@ from minidb.api.mapping import PersistentMapping
 from minidb.api.pool import Connection, ConnectionPool
 from minidb.api.table import Table
 from minidb.api.transaction import Transaction, ambient_transaction
+from minidb.conditions.predicate import Condition
 from minidb.engines.locate import open_engine
 from minidb.exceptions import (
-    IndexExistsError,
     TableExistsError,
+    UsageError,
 )
 from minidb.options import Durability, Options
 from minidb.schema import Schema
@@ -233,33 +234,42 @@ class MiniDB(Calls):
     # --- indexes ------------------------------------------------------------------------------------------------------
 
     def create_index(
-        self, table: str, *fields: str, name: str | None = None, unique: bool = False, if_not_exists: bool = False
+        self,
+        table: str,
+        *fields: str,
+        name: str | None = None,
+        unique: bool = False,
+        where: Condition | None = None,
+        if_not_exists: bool = False,
+        progress: Callable[[int, int], object] | None = None,
     ) -> Index:
         """Make an index on one or several fields, from the rows that are there, and return what it is.
 
+        On a list field it has an entry for each element. With ``where``, a condition, it has entries for the rows only
+        for which that holds, and a unique one is unique among these. ``progress`` is called with the number of rows
+        that are done and of all; what it raises ends the work, and there is no index.
+
         Its name is that of its fields joined by ``_``, if none is given. As with ``create_table``, the same index of an
         earlier run is returned as it is; ``if_not_exists`` returns any of this name. Raises ``TableNotFoundError``,
-        ``IndexExistsError``, ``SchemaDefinitionError`` for a field that there is not, or ``UniqueViolationError``.
+        ``IndexExistsError``, ``SchemaDefinitionError`` for a field that there is not, ``SchemaValidationError`` for a
+        condition that does not fit the table, or ``UniqueViolationError``.
         """
-        index_name = "_".join(map(str, fields)) if name is None else name
+        if where is not None and not isinstance(where, Condition):
+            raise UsageError("The where of an index must be a condition, such as where('age') >= 18")
         with self._changing() as (session, made_here):
             definition = session.catalog.definition(table)
-            existing = definition_changes.existing_index(definition, index_name)
-            if existing is not None:
-                is_same = existing.fields == fields and existing.unique == unique
-                if if_not_exists or (is_same and not self._has_made(existing.id)):
-                    if not if_not_exists:
-                        made_here.add(existing.id)  # as in the run that made it
-                    return Index(table, existing)
-                raise IndexExistsError(
-                    f"Table {table!r} already has an index named {index_name!r}",
-                    hint="drop it first, pass another name=, or pass if_not_exists=True",
-                    table=table,
-                    index=index_name,
-                )
-            made = definition_changes.create_index(session, table, fields, name=index_name, unique=unique)
+            wanted = definition_changes.define_index(
+                session.catalog, table, fields, name=name, unique=unique, where=where
+            )
+            existing = definition_changes.existing_index(definition, wanted.name)
+            if existing is not None and if_not_exists:
+                return Index(table, existing)
+            if existing is not None and wanted.is_like(existing) and not self._has_made(existing.id):
+                made_here.add(existing.id)  # as in the run that made it
+                return Index(table, existing)
+            made = definition_changes.create_index(session, table, wanted, progress)
             made_here.add(made.id)
-        _log.info("index created", extra={"table": table, "index": index_name})
+        _log.info("index created", extra={"table": table, "index": made.name})
         return Index(table, made)
 
     def drop_index(self, table: str, name: str) -> None:

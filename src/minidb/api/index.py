@@ -21,17 +21,23 @@ _log = logging.getLogger("minidb.query")
 class Index:
     """An index of a table, as ``create_index`` and ``indexes`` describe it."""
 
-    __slots__ = ("fields", "name", "table", "unique")
+    __slots__ = ("each", "fields", "name", "table", "unique", "where")
 
     def __init__(self, table: str, definition: IndexDefinition) -> None:
         self.table = table
         self.name = definition.name
         self.fields = definition.fields
         self.unique = definition.unique
+        self.each = definition.each
+        """The field of lists whose elements have an entry each; None if there is none among the fields."""
+        self.where = definition.where
+        """The condition for a row to be in the index; None: all rows are."""
 
     def __repr__(self) -> str:
+        fields = ", ".join(f"each of {field}" if field == self.each else field for field in self.fields)
         unique = ", unique" if self.unique else ""
-        return f"<index {self.name!r} of table {self.table!r} on {', '.join(self.fields)}{unique}>"
+        where = "" if self.where is None else f", where {self.where}"
+        return f"<index {self.name!r} of table {self.table!r} on {fields}{unique}{where}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Index) and self._facts() == other._facts()
@@ -40,7 +46,7 @@ class Index:
         return hash(self._facts())
 
     def _facts(self) -> tuple[object, ...]:
-        return self.table, self.name, self.fields, self.unique
+        return self.table, self.name, self.fields, self.unique, self.each, str(self.where)
 
 
 def rows_by_index(database: MiniDB, table: str, index: str, value: Any) -> list[Row]:  # Any: what the field's type is

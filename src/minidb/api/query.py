@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from minidb.api.grouping import Grouping
 from minidb.conditions.predicate import Condition, where
 from minidb.engines.port import ReadTransaction
 from minidb.exceptions import IndexNotFoundError, RowNotFoundError, UsageError
 from minidb.query import explain, run
+from minidb.query.aggregate import Aggregate, aggregate, parse
+from minidb.query.page_token import query_mark, seal, unseal
+from minidb.query.pages import PageRequest, find_page
 from minidb.query.plan import Plan, TableScan, make_plan
-from minidb.query.run import Counters
+from minidb.query.run import Counters, Order
 from minidb.tables import writing
 from minidb.tables.binding import TableBinding
+from minidb.tables.catalog import secret_of
 from minidb.tables.row import Row
 from minidb.tables.session import WriteSession
 
@@ -32,6 +37,13 @@ _log = logging.getLogger("minidb.query")
 RowType = TypeVar("RowType")
 Result = TypeVar("Result")
 _Operation = Callable[[ReadTransaction, TableBinding, Plan, Counters], Result]
+
+
+class Page(NamedTuple):
+    """A page of rows, and the token by which to ask for the next one; None if there is none."""
+
+    rows: list[Row]
+    token: str | None
 
 
 class Query(Generic[RowType]):
@@ -116,9 +128,111 @@ class Query(Generic[RowType]):
         """Tell whether there is any row."""
         return self.limit(1 if self._limit is None else min(1, self._limit)).count() > 0
 
+    def page(self, size: int, after: str | None = None) -> Page:
+        """Return a page of the rows, and the token by which to ask for the next one.
+
+        >>> page = users.find(where("age") >= 18).order_by("age").page(20)
+        >>> next_page = users.find(where("age") >= 18).order_by("age").page(20, after=page.token)
+
+        ``after`` is the token of the page before; None for the first one. A page begins behind the place of that
+        page's last row, so that none is repeated or left out, whatever was inserted or deleted meanwhile; rows with
+        equal values come in the order of their ids. Where an index has the order, or the rows are in order of their
+        ids, each page costs the same.
+
+        The token may be given to a stranger: it shows nothing of the rows. Raises ``PageTokenError`` for one that is
+        not this query's, of this database.
+        """
+        if _require_count("page size", size) == 0:
+            raise UsageError("The page size must be an integer of at least 1")
+        if self._limit is not None or self._offset:
+            raise UsageError("A query with limit or offset has no pages", hint="leave them out: page has its size")
+
+        def run_page(transaction: ReadTransaction, table: TableBinding, _: Plan, counters: Counters) -> Page:
+            return self._page(transaction, table, counters, size, after)
+
+        return self._run(run_page)
+
+    def _page(
+        self, transaction: ReadTransaction, table: TableBinding, counters: Counters, size: int, after: str | None
+    ) -> Page:
+        condition = self._bound(table)
+        mark = query_mark(table.definition.id, condition, self._order)
+        secret = secret_of(transaction)
+        position = None if after is None else unseal(after, mark, secret)
+
+        def make(order: Order, limit: int) -> Plan:
+            return make_plan(table, condition, order, limit, 0)
+
+        rows, end = find_page(transaction, table, make, PageRequest(self._order, size, position), counters)
+        return Page([table.row(*found) for found in rows], None if end is None else seal(end, mark, secret))
+
     def explain(self) -> explain.Explanation:
         """Run the query and return how: ``print`` it. It also has the rows ``examined`` and ``returned``."""
         return self._run(_explain, log=False)
+
+    # --- figures ------------------------------------------------------------------------------------------------------
+
+    def group_by(self, *fields: str) -> Grouping:
+        """Put the rows that have the same values of some fields together, to ask for figures of each group."""
+        if not fields or not all(isinstance(field, str) for field in fields):
+            raise UsageError("group_by takes one or more names of fields")
+        return Grouping(self, fields)
+
+    def aggregate(self, **aggregates: str | tuple[str, str]) -> Row:
+        """Return figures of all rows, computed in one pass, each under the name that it is given here.
+
+        >>> users.find().aggregate(people="count", oldest=("max", "age"), mean=("avg", "age"))
+        Row(people=2, oldest=41, mean=38.5)
+
+        They are those of ``group_by(…).aggregate``, which says more.
+        """
+        (columns,) = self.figures((), parse(aggregates))
+        return Row(**columns)
+
+    def sum(self, field: str) -> Any:  # Any: a number of the field's type
+        """Return the sum of a field's values that are not null; 0 if there are none."""
+        return self._figure("sum", field)
+
+    def avg(self, field: str) -> Any:  # Any: as above, or None
+        """Return the mean of a field's values that are not null; None if there are none."""
+        return self._figure("avg", field)
+
+    def min(self, field: str) -> Any:  # Any: what the field's type is
+        """Return the smallest of a field's values that are not null, from an index if it can; None if there is none."""
+        return self._extreme("min", field)
+
+    def max(self, field: str) -> Any:  # Any: as above
+        """Return the largest of a field's values that are not null, from an index if it can; None if there is none."""
+        return self._extreme("max", field)
+
+    def _figure(self, function: str, field: str) -> Any:  # Any: as above
+        return self.aggregate(figure=(function, field))["figure"]
+
+    def _extreme(self, function: str, field: str) -> Any:  # Any: as above
+        not_null = where(field) != None  # noqa: E711  # builds a condition
+        condition = not_null if self._condition is None else self._condition & not_null
+        order = ((field, function == "max"),)
+
+        def run_extreme(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> Any:
+            in_order = make_plan(table, table.bind(condition), order, 1, 0)
+            if in_order.sort or plan.limit is not None or plan.offset:
+                wanted = parse({function: (function, field)})
+                return aggregate(table, run.run(transaction, table, plan, counters), (), wanted)[0][function]
+            rows = [table.row(*found) for found in run.run(transaction, table, in_order, counters)]
+            return rows[0][field] if rows else None
+
+        return self._run(run_extreme)
+
+    def figures(self, groups: tuple[str, ...], wanted: Mapping[str, Aggregate]) -> list[dict[str, Any]]:
+        """Return the figures of each group; see ``Grouping.aggregate``."""
+
+        def run_aggregate(
+            transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters
+        ) -> list[dict[str, Any]]:
+            table.require_fields([*groups, *(one.field for one in wanted.values() if one.field is not None)])
+            return aggregate(table, run.run(transaction, table, plan, counters), groups, wanted)
+
+        return self._run(run_aggregate)
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -145,10 +259,12 @@ class Query(Generic[RowType]):
 
     # --- running ------------------------------------------------------------------------------------------------------
 
-    def _plan(self, table: TableBinding) -> Plan:
+    def _bound(self, table: TableBinding) -> Condition | None:
         table.require_fields([name for name, _ in self._order])
-        condition = None if self._condition is None else table.bind(self._condition)
-        plan = make_plan(table, condition, self._order, self._limit, self._offset)
+        return None if self._condition is None else table.bind(self._condition)
+
+    def _plan(self, table: TableBinding) -> Plan:
+        plan = make_plan(table, self._bound(table), self._order, self._limit, self._offset)
         if self._require_index and isinstance(plan.access, TableScan) and plan.access.is_whole:
             raise IndexNotFoundError(
                 f"The query would read every row of table {table.name!r}, which require_index forbids",

@@ -13,6 +13,7 @@ from minidb.schema import ListField, Schema
 from minidb.schema.validation import RowChecker, check_columns
 
 _NULLABLE_OPERATORS: Final = frozenset({Operator.EQUAL, Operator.NOT_EQUAL})
+_OPPOSITES: Final = {Operator.EQUAL: Operator.NOT_EQUAL, Operator.NOT_EQUAL: Operator.EQUAL}
 _MAP_KINDS: Final = frozenset({"dict", "json"})
 
 
@@ -35,6 +36,13 @@ class Binder:
             raise SchemaValidationError("The condition does not fit the table", errors=errors)
         return bound
 
+    def element(self, name: str, value: object) -> object:
+        """Return the form in which a list field stores an element. Raises as ``bind`` does."""
+        assert self._schema is not None, "asked only of a field that a schema declares as a list"
+        field = self._schema.fields[name]
+        assert isinstance(field, ListField), "as above"
+        return None if value is None else self._stored_item(field, (name,), value)
+
     def require_fields(self, names: Sequence[str]) -> None:
         """Raise ``SchemaValidationError`` for names that are no fields of the table."""
         errors = [error for name in names if (error := self._unknown(name)) is not None]
@@ -48,7 +56,7 @@ class Binder:
             case Either(conditions):
                 return Either(tuple([self._bind(one, errors) for one in conditions]))
             case Not(inner):
-                return Not(self._bind(inner, errors))
+                return _negated(self._bind(inner, errors))
             case OneOf(path, values):
                 stored = [self._stored(path, Operator.EQUAL, value, errors) for value in values]
                 return OneOf(path, tuple([one for one in stored if not _is_nan(one)]))
@@ -117,6 +125,13 @@ class Binder:
         nearest = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(names)}"
         return FieldError(name, "unknown_field", f"is no field of the table; {hint}", None)
+
+
+def _negated(condition: Condition) -> Condition:
+    """Return the opposite of a condition, in its plainest form: others are looked for in the catalog and in plans."""
+    if isinstance(condition, Comparison) and condition.operator in _OPPOSITES:
+        return Comparison(condition.path, _OPPOSITES[condition.operator], condition.value)
+    return condition.condition if isinstance(condition, Not) else Not(condition)
 
 
 def _is_nan(value: object) -> bool:

@@ -50,8 +50,10 @@ def _access_lines(table: TableBinding, access: Access, depth: int, *, has_values
         ]
     if isinstance(access, IndexScan):
         name = access.index.definition.name
+        where = access.index.definition.where
+        part = "" if where is None else f" (where {where.describe(has_values=has_values)})"
         words = _reasons(access, has_values=has_values) or "every entry"
-        return [_indent(depth) + f"index {name} of {table.name}: {words}{_direction(access)}"]
+        return [_indent(depth) + f"index {name} of {table.name}{part}: {words}{_direction(access)}"]
     lines = [_indent(depth) + "union, each row once"]
     for branch in access.accesses:
         lines += _access_lines(table, branch, depth + 1, has_values=has_values)

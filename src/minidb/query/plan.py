@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
 
+from minidb.conditions.implication import conjuncts_of, follows
 from minidb.conditions.match import has_one_type
-from minidb.conditions.predicate import All, Comparison, Condition, Either, OneOf, Operator
+from minidb.conditions.predicate import Comparison, Condition, Either, OneOf, Operator
 from minidb.encoding import type_codes
 from minidb.encoding.keys import encode_value, successor
 from minidb.encoding.untyped import encode_untyped
@@ -59,6 +60,8 @@ class IndexScan:
     ranges: tuple[Range, ...]
     reverse: bool
     reasons: tuple[Condition, ...]
+    may_repeat: bool
+    """Whether a row may be met twice: by elements of a list that begin so alike that they were cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +133,8 @@ class _Candidate:
     index: IndexBinding | None
     """None: the rows' own space."""
 
-    fields: tuple[str, ...]
-    """What the keys are sorted by, as far as it goes."""
+    fields: tuple[str | None, ...]
+    """What the keys are sorted by, as far as it goes; None stands for the elements of a list."""
 
     fixed: int
     """So many of the fields have one value in all ranges."""
@@ -144,6 +147,9 @@ class _Candidate:
     """Whether the ranges hold just the rows that the condition asks for."""
 
     reasons: tuple[Condition, ...]
+    was_cut: bool = False
+    """Whether ranges were widened, as keys are not as long as what is looked for."""
+
     others: tuple[_Candidate, ...] = ()
     """The branches, where the way is a union."""
 
@@ -166,14 +172,15 @@ class _Candidate:
         ranges = self.ranges[::-1] if reverse else self.ranges
         if self.index is None:
             return TableScan(ranges, reverse, self.reasons)
-        return IndexScan(self.index, ranges, reverse, self.reasons)
+        may_repeat = self.index.each is not None and self.was_cut
+        return IndexScan(self.index, ranges, reverse, self.reasons, may_repeat)
 
 
 def _candidates(table: TableBinding, condition: Condition | None) -> list[_Candidate]:
     """Return every way, the table scan first: of equals, ``max`` takes the first."""
-    conjuncts = condition.conditions if isinstance(condition, All) else () if condition is None else (condition,)
+    conjuncts = conjuncts_of(condition)
     ways = [_way(table, None, table.definition.primary_key, conjuncts)]
-    ways += [_way(table, index, index.definition.fields, conjuncts) for index in table.indexes]
+    ways += [way for index in table.indexes if (way := _way_by_index(table, index, conjuncts)) is not None]
     for conjunct in conjuncts:
         if isinstance(conjunct, Either):
             branches = tuple(_best(table, branch) for branch in conjunct.conditions)
@@ -191,6 +198,17 @@ def _best(table: TableBinding, condition: Condition) -> _Candidate:
     return max(_candidates(table, condition), key=lambda one: one.rank)
 
 
+def _way_by_index(table: TableBinding, index: IndexBinding, conjuncts: Sequence[Condition]) -> _Candidate | None:
+    """Return the way by an index; None if the index may lack a row that the condition asks for."""
+    where = index.definition.where
+    if where is not None and not follows(where, conjuncts, table.schema):
+        return None
+    way = _way(table, index, index.definition.fields, conjuncts)
+    if index.each is not None and way.rank[1] <= index.each:
+        return None  # nothing asks for an element: a row has as many entries as it has elements, maybe none
+    return way
+
+
 def _way(
     table: TableBinding, index: IndexBinding | None, fields: tuple[str, ...], conjuncts: Sequence[Condition]
 ) -> _Candidate:
@@ -199,37 +217,42 @@ def _way(
     used: list[Condition] = []
     equal = fixed = 0
     is_exact = True
-    for field in fields:
-        found = _equality(conjuncts, field)
+    each = None if index is None else index.each
+    for place, field in enumerate(fields):
+        found = _contained(conjuncts, field) if place == each else _equality(conjuncts, field)
         if found is None or len(prefixes) * len(_values(found)) > MOST_RANGES:
             break
-        values = _values(found)
-        encoded = sorted({_encode(table, value) for value in values})
+        encoded = sorted({_encode(table, index, place, value) for value in _values(found)})
         prefixes = [prefix + one for prefix, one in product(prefixes, encoded)]
         fixed += len(encoded) == 1 and fixed == equal
         equal += 1
         used.append(found)
     ranges = [Range(prefix or None, successor(prefix)) for prefix in prefixes]
-    has_range = False
-    if equal < len(fields):
+    narrows = 0
+    if equal < len(fields) and equal != each:
         field = fields[equal]
         limits = [one for one in conjuncts if _limits(one, field)]
         if limits:
-            has_range = True
-            ranges = [_narrow(table, prefix, limits) for prefix in prefixes]
+            narrows = 1
+            ranges = [_narrow(table, index, equal, prefix, limits) for prefix in prefixes]
             used += limits
             is_exact = all(has_one_type(table.schema, (field,)) for _ in limits) and not _may_be_nan(table, field)
     is_unique = equal == len(fields) > 0 and (index is None or index.unique) and len(prefixes) == 1
     ranges, was_cut = _cut(ranges, LARGEST_KEY_BYTES if index is None else LARGEST_UNCUT_BYTES)
+    where = None if index is None else index.definition.where
+    if where is not None:
+        narrows += 1  # by what the index leaves out
+        used += [one for one in conjuncts if one not in used and follows(one, conjuncts_of(where), table.schema)]
     return _Candidate(
         table,
         index,
-        fields,
+        tuple(None if place == each else field for place, field in enumerate(fields)),
         fixed,
         tuple(one for one in ranges if one.stop is None or one.start is None or one.start < one.stop),
-        (int(is_unique), equal, int(has_range)),
+        (int(is_unique), equal, narrows),
         is_exact=is_exact and not was_cut and len(used) == len(conjuncts) and table.schema is not None,
         reasons=tuple(used),
+        was_cut=was_cut,
     )
 
 
@@ -238,6 +261,13 @@ def _equality(conjuncts: Iterable[Condition], field: str) -> Comparison | OneOf 
         if isinstance(one, OneOf) and one.path == (field,):
             return one
         if isinstance(one, Comparison) and one.path == (field,) and one.operator is Operator.EQUAL:
+            return one
+    return None
+
+
+def _contained(conjuncts: Iterable[Condition], field: str) -> Comparison | None:
+    for one in conjuncts:
+        if isinstance(one, Comparison) and one.path == (field,) and one.operator is Operator.CONTAINS:
             return one
     return None
 
@@ -255,13 +285,15 @@ def _limits(condition: Condition, field: str) -> bool:
     return isinstance(condition, Comparison) and condition.path == (field,) and condition.operator in _LIMITS
 
 
-def _narrow(table: TableBinding, prefix: bytes, limits: Sequence[Condition]) -> Range:
+def _narrow(
+    table: TableBinding, index: IndexBinding | None, place: int, prefix: bytes, limits: Sequence[Condition]
+) -> Range:
     """Return the part of the keys with a prefix in which the next value keeps within limits. Nulls never do."""
     starts = [prefix + _NULL + b"\xff"]  # beyond nulls: no type's code is below theirs
     stops: list[bytes | None] = [successor(prefix)]
     for limit in limits:
         assert isinstance(limit, Comparison), "limits are comparisons"
-        encoded = prefix + _encode(table, limit.value)
+        encoded = prefix + _encode(table, index, place, limit.value)
         match limit.operator:
             case Operator.STARTS_WITH:
                 starts.append(encoded[:-1])  # all but the byte that ends the text
@@ -291,7 +323,10 @@ def _cut(ranges: Sequence[Range], length: int) -> tuple[list[Range], bool]:
     return list(dict.fromkeys(cut)), list(ranges) != cut
 
 
-def _encode(table: TableBinding, value: Any) -> bytes:
+def _encode(table: TableBinding, index: IndexBinding | None, place: int, value: Any) -> bytes:  # Any: as above
+    """Return the encoding of a value of one of an index's fields, or of the primary key's."""
+    if index is not None:
+        return index.encode_field(place, value)
     return encode_untyped(value) if table.schema is None else encode_value(value)
 
 

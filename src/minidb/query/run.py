@@ -19,6 +19,12 @@ from minidb.tables.index_entries import LARGEST_UNCUT_BYTES, row_key_of
 from minidb.tables.reading import Found, FoundMany, decode_many, find_by_keys
 
 Order = tuple[tuple[str, bool], ...]
+"""Fields, and whether each is sorted downwards."""
+
+SortKey = Callable[[Found], bytes]
+
+_Page = tuple[list[bytes], list[bytes], list[Record]]
+"""The keys of entries, and of their rows, and the rows."""
 
 _INVERTED: Final = bytes(range(255, -1, -1))
 
@@ -35,7 +41,8 @@ class Counters:
 
 def run(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> Iterator[Found]:
     """Yield the rows of a plan."""
-    rows = _filtered(transaction, table, plan, counters)
+    order = sort_key(table, plan.order) if plan.order else None
+    rows = filtered(transaction, table, plan, counters, order)
     if plan.sort:
         rows = iter(_sorted(rows, table, plan))
     stop = None if plan.limit is None else plan.offset + plan.limit
@@ -48,7 +55,7 @@ def count(transaction: ReadTransaction, table: TableBinding, plan: Plan, counter
     """Return how many rows a plan finds, from keys alone where nothing must be asked of the rows."""
     stop = None if plan.limit is None else plan.offset + plan.limit
     if plan.filter is not None or isinstance(plan.access, Union):
-        found = sum(1 for _ in islice(_filtered(transaction, table, plan, counters), stop))
+        found = sum(1 for _ in islice(filtered(transaction, table, plan, counters, None), stop))
     elif isinstance(plan.access, TableScan) and plan.access.is_whole:
         found = transaction.count(table.space)
     else:
@@ -66,9 +73,15 @@ def count(transaction: ReadTransaction, table: TableBinding, plan: Plan, counter
     return max(0, found - plan.offset)
 
 
-def _filtered(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> Iterator[Found]:
+def filtered(
+    transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters, order: SortKey | None
+) -> Iterator[Found]:
+    """Yield the rows that a plan's access finds and its filter lets through.
+
+    ``order`` puts rows in order whose values were cut in an index; None where no order is asked for.
+    """
     test = None if plan.filter is None else compile_test(plan.filter, table.schema, table.value_getter)
-    for keys, records in _pages(transaction, table, plan.access, plan.order):
+    for keys, records in _pages(transaction, table, plan.access, order):
         counters.examined += len(keys)
         if test is None:
             yield from zip(keys, records, strict=True)
@@ -76,7 +89,9 @@ def _filtered(transaction: ReadTransaction, table: TableBinding, plan: Plan, cou
             yield from ((key, record) for key, record in zip(keys, records, strict=True) if test(record))
 
 
-def _pages(transaction: ReadTransaction, table: TableBinding, access: Access, order: Order = ()) -> Iterator[FoundMany]:
+def _pages(
+    transaction: ReadTransaction, table: TableBinding, access: Access, order: SortKey | None = None
+) -> Iterator[FoundMany]:
     match access:
         case TableScan(ranges, reverse, _):
             for one in ranges:
@@ -84,21 +99,39 @@ def _pages(transaction: ReadTransaction, table: TableBinding, access: Access, or
                     keys = [key for key, _ in page]
                     yield decode_many(table, keys, [data for _, data in page])
         case IndexScan():
-            pages = (
+            pages: Iterator[_Page] = (
                 (entries, *find_by_keys(transaction, table, access.index, keys))
                 for entries, keys in _entries(transaction, access)
             )
-            if order:
-                yield from _straightened(pages, _sort_key(table, order))
+            if access.may_repeat:
+                pages = _without_repeats(pages)
+            if order is not None:
+                yield from _straightened(pages, order)
             else:
                 yield from ((keys, records) for _, keys, records in pages)
         case Union(accesses):
             seen: set[bytes] = set()
             for branch in accesses:
                 for keys, records in _pages(transaction, table, branch):
-                    fresh = [place for place, key in enumerate(keys) if key not in seen]
-                    seen.update(keys)
+                    fresh = _fresh(keys, seen)
                     yield [keys[place] for place in fresh], [records[place] for place in fresh]
+
+
+def _without_repeats(pages: Iterator[_Page]) -> Iterator[_Page]:
+    seen: set[bytes] = set()
+    for entries, keys, records in pages:
+        fresh = _fresh(keys, seen)
+        yield [entries[place] for place in fresh], [keys[place] for place in fresh], [records[place] for place in fresh]
+
+
+def _fresh(keys: list[bytes], seen: set[bytes]) -> list[int]:
+    """Return the places of the keys that were not seen before, each once, and note them as seen."""
+    fresh = []
+    for place, key in enumerate(keys):
+        if key not in seen:
+            seen.add(key)
+            fresh.append(place)
+    return fresh
 
 
 def _entries(transaction: ReadTransaction, access: IndexScan) -> Iterator[tuple[list[bytes], list[bytes]]]:
@@ -112,9 +145,7 @@ def _entries(transaction: ReadTransaction, access: IndexScan) -> Iterator[tuple[
                 yield keys, list(map(row_key_of, keys))
 
 
-def _straightened(
-    pages: Iterator[tuple[list[bytes], list[bytes], list[Record]]], sort_key: Callable[[Found], bytes]
-) -> Iterator[FoundMany]:
+def _straightened(pages: Iterator[_Page], order: SortKey) -> Iterator[FoundMany]:
     """Yield what an index finds, with rows whose values were cut in order.
 
     Such entries stand together, as they begin alike, but among themselves in the order of their digests.
@@ -128,32 +159,37 @@ def _straightened(
         done: list[Found] = []
         for entry, found in zip(entries, zip(keys, records, strict=True), strict=True):
             if not held or len(entry) < LARGEST_UNCUT_BYTES or not entry.startswith(beginning):
-                done += sorted(held, key=sort_key)
+                done += sorted(held, key=order)
                 held, beginning = [], entry[:LARGEST_UNCUT_BYTES]
             held.append(found)
         yield [key for key, _ in done], [record for _, record in done]
-    held.sort(key=sort_key)
+    held.sort(key=order)
     yield [key for key, _ in held], [record for _, record in held]
 
 
 def _sorted(rows: Iterator[Found], table: TableBinding, plan: Plan) -> list[Found]:
     """Return the rows in order: all of them, or with a heap as many as are asked for."""
-    sort_key = _sort_key(table, plan.sort)
+    order = sort_key(table, plan.sort)
     if plan.limit is None:
-        return sorted(rows, key=sort_key)
-    return nsmallest(plan.offset + plan.limit, rows, key=sort_key)
+        return sorted(rows, key=order)
+    return nsmallest(plan.offset + plan.limit, rows, key=order)
 
 
-def _sort_key(table: TableBinding, order: Order) -> Callable[[Found], bytes]:
+def sort_key(table: TableBinding, order: Order) -> SortKey:
+    """Return a function from a row to bytes that sort as an order says."""
     encode = encode_untyped if table.schema is None else encode_value
     parts = [(table.value_getter(name), is_descending) for name, is_descending in order]
 
-    def sort_key(found: Found) -> bytes:
-        # No encoding is a proper prefix of another one, so inverting every bit turns the order round.
+    def key_of(found: Found) -> bytes:
         key = b""
         for get, is_descending in parts:
             encoded = encode(get(found[1]))
-            key += encoded.translate(_INVERTED) if is_descending else encoded
+            key += inverted(encoded) if is_descending else encoded
         return key
 
-    return sort_key
+    return key_of
+
+
+def inverted(encoded: bytes) -> bytes:
+    """Return bytes that sort the other way round: no encoding is a proper prefix of another one."""
+    return encoded.translate(_INVERTED)

@@ -15,6 +15,8 @@ from minidb.schema.storable import copy_json, copy_storable
 class ListField(SizedField[list[Any]]):  # Any: the items have the type of the item field, or any that can be stored
     """A list. Tuples are accepted and become lists; sets, which have no order, are not.
 
+    An index on it has an entry for each element; with ``unique=True`` no two rows may share one.
+
     >>> ListField(StringField(max_length=20), max_length=5)
     ListField(StringField(max_length=20), max_length=5)
     """
@@ -26,7 +28,7 @@ class ListField(SizedField[list[Any]]):  # Any: the items have the type of the i
     kind: ClassVar[str] = "list"
     noun: ClassVar[str] = "a list"
     unit: ClassVar[str] = "item"
-    is_indexable: ClassVar[bool] = False
+    is_key_value: ClassVar[bool] = False
 
     def declare_limits(self) -> None:
         super().declare_limits()

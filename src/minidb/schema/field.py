@@ -75,7 +75,10 @@ class Field(ABC, Generic[ValueT]):
     """What a value is, for messages: "a string"."""
 
     is_indexable: ClassVar[bool] = True
-    """Whether the values have a place in the order of keys, so that they can be indexed."""
+    """Whether the values, or of lists the elements, have a place in the order of keys, so that they can be indexed."""
+
+    is_key_value: ClassVar[bool] = True
+    """Whether a value can be part of a primary key."""
 
     def __post_init__(self) -> None:
         for name in _FLAGS:
@@ -203,6 +206,8 @@ class Field(ABC, Generic[ValueT]):
     def _declare_key(self) -> None:
         if not self.is_indexable and (self.primary_key or self.unique or self.index):
             self.contradict("it has no order, so it cannot be a primary key, be unique or have an index")
+        if self.primary_key and not self.is_key_value:
+            self.contradict("it cannot be a primary key")
         if self.primary_key:
             if self.nullable:
                 self.contradict("a primary key cannot be nullable")

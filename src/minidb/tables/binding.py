@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, cast
 
 from minidb.conditions.binding import Binder
+from minidb.conditions.match import compile_test
 from minidb.conditions.predicate import Condition
 from minidb.encoding.integers import decode_integer, encode_integer
 from minidb.encoding.keys import decode_values, encode_values
@@ -63,9 +65,16 @@ class TableBinding:
         return self.names.index(field)
 
     def _bind_index(self, index: IndexDefinition) -> IndexBinding:
+        test = None if index.where is None else compile_test(index.where, self.schema, self._stored_value_getter)
         if self.names is None:
-            return _ColumnIndexBinding(index)
-        return IndexBinding(index, [self.names.index(field) for field in index.fields], is_typed=True)
+            return _ColumnIndexBinding(index, test=test)
+        return IndexBinding(index, [self.names.index(field) for field in index.fields], is_typed=True, test=test)
+
+    def _stored_value_getter(self, name: str) -> Callable[[Values], Any]:
+        """Return a function from the stored values of a row to the one of a column; None where it has none."""
+        if self.names is None:
+            return lambda values: cast("Mapping[str, Any]", values[0]).get(name)
+        return itemgetter(self.names.index(name))
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
@@ -283,12 +292,21 @@ class TableBinding:
             errors = [FieldError(index.definition.name, "type", f"takes a tuple of {len(fields)} values", value)]
             raise self._lookup_refusal(errors)
         if self.schema is not None:
-            return tuple(self._stored_values(fields, parts))
+            return tuple([self._looked_up(index, place, part) for place, part in enumerate(parts)])
         try:
             plain = check_columns(dict(zip(fields, parts, strict=True)))
         except SchemaValidationError as error:
             raise self._lookup_refusal(error.errors) from None
         return tuple(plain.values())
+
+    def _looked_up(self, index: IndexBinding, place: int, value: object) -> object:
+        field = index.definition.fields[place]
+        if place != index.each:
+            return self.stored_value(field, value)
+        try:
+            return self._binder.element(field, value)
+        except SchemaValidationError as error:
+            raise self._lookup_refusal(error.errors) from None
 
     def stored_value(self, field: str, value: object) -> object:
         """Return the form in which a value of a field is stored. Raises for a value of another type."""
@@ -322,6 +340,11 @@ class TableBinding:
         to_stored = field.to_stored
         return lambda record: None if (value := get(record)) is None else to_stored(value)
 
+    def restored(self, name: str, stored: Any) -> Any:  # Any: what the field's type admits
+        """Return the value of a column that its stored form stands for."""
+        field = None if self.schema is None else self.schema.fields[name]
+        return stored if field is None or stored is None or not field.is_restored else field.from_stored(stored)
+
     def _stored_values(self, fields: Sequence[str], values: Sequence[object]) -> list[object]:
         """Return the form in which values of some fields are stored. Raises for a value of another type."""
         assert self._checker is not None, "asked only where a schema says what the fields are"
@@ -341,16 +364,13 @@ class _ColumnIndexBinding(IndexBinding):
 
     __slots__ = ()
 
-    def __init__(self, definition: IndexDefinition) -> None:
-        super().__init__(definition, range(len(definition.fields)), is_typed=False)
+    def __init__(self, definition: IndexDefinition, *, test: Callable[[Values], bool] | None) -> None:
+        super().__init__(definition, range(len(definition.fields)), is_typed=False, test=test)
 
     def fields_of(self, values: Values) -> tuple[object, ...]:
         columns = values[0]
         assert isinstance(columns, Mapping), "the values of such a table are one mapping"
         return tuple([columns.get(field) for field in self.definition.fields])
-
-    def entries(self, rows: Sequence[Values], row_keys: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
-        return [self.entry(self.fields_of(values), key) for values, key in zip(rows, row_keys, strict=True)]
 
 
 def _has_surrogate(value: object) -> bool:

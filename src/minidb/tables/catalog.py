@@ -1,7 +1,8 @@
 """The catalog: which tables and mappings there are, as stored in the database itself.
 
-    catalog   := format next_id table* mapping*
+    catalog   := format secret next_id table* mapping*
     format    := ("format") -> {format, created_by}
+    secret    := ("secret") -> {secret}                32 random bytes, with which what leaves the program is sealed
     next_id   := ("next id") -> {next}                 the next id of a table, index or mapping; never used again
     table     := ("table", id) -> definition           as in ``tables.definitions``
     mapping   := ("mapping", id) -> definition         its name is no table's
@@ -14,13 +15,20 @@ whose highest row was deleted, the highest id that was ever given out.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from minidb.encoding.keys import encode_values, successor
 from minidb.encoding.rows import decode_document, encode_document
 from minidb.engines.port import CATALOG, ReadTransaction, Space, WriteTransaction
-from minidb.exceptions import CatalogError, MappingNotFoundError, TableNotFoundError, UnsupportedFormatError
+from minidb.exceptions import (
+    CatalogError,
+    CorruptionError,
+    MappingNotFoundError,
+    TableNotFoundError,
+    UnsupportedFormatError,
+)
 from minidb.schema import Schema
 from minidb.tables.binding import TableBinding
 from minidb.tables.definitions import MappingDefinition, TableDefinition
@@ -29,10 +37,13 @@ from minidb.tables.mappings import MappingBinding
 FORMAT: Final = 1
 """The version of everything stored: catalog, keys, rows and index entries."""
 
+_SECRET_BYTES: Final = 32
+
 SEQUENCES: Final = Space("sequences")
 
 # Stored on disk: never rename.
 _FORMAT_KEY: Final = encode_values(("format",))
+_SECRET_KEY: Final = encode_values(("secret",))
 _NEXT_ID_KEY: Final = encode_values(("next id",))
 _TABLE_PREFIX: Final = encode_values(("table",))
 _MAPPING_PREFIX: Final = encode_values(("mapping",))
@@ -187,7 +198,17 @@ def initialise(transaction: WriteTransaction, created_by: str) -> None:
     """Begin the catalog of a new database."""
     transaction.create_space(SEQUENCES)
     document = encode_document({"format": FORMAT, "created_by": created_by})
-    transaction.put_many(CATALOG, {_FORMAT_KEY: document})
+    secret = encode_document({"secret": secrets.token_bytes(_SECRET_BYTES)})
+    transaction.put_many(CATALOG, {_FORMAT_KEY: document, _SECRET_KEY: secret})
+
+
+def secret_of(transaction: ReadTransaction) -> bytes:
+    """Return the database's own secret."""
+    stored = transaction.get(CATALOG, _SECRET_KEY)
+    secret = None if stored is None else decode_document(stored).get("secret")
+    if not isinstance(secret, bytes):
+        raise CorruptionError("The catalog has lost the database's secret")
+    return secret
 
 
 def take_id(transaction: WriteTransaction) -> int:

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from minidb.conditions.predicate import Condition
 from minidb.exceptions import IndexExistsError, SchemaDefinitionError, SchemaMismatchError, TableExistsError
-from minidb.schema import Schema
+from minidb.schema import ListField, Schema
 from minidb.schema.evolution import differences
 from minidb.tables import catalog
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import Catalog
 from minidb.tables.definitions import IndexDefinition, MappingDefinition, TableDefinition
-from minidb.tables.index_build import build
+from minidb.tables.index_build import Progress, build
 from minidb.tables.mappings import MappingBinding
 from minidb.tables.session import WriteSession
 
@@ -38,7 +39,8 @@ def create_table(session: WriteSession, name: str, schema: Schema | None) -> Non
     session.catalog = session.catalog.with_table(definition, live_schema=schema)
     if schema is not None:
         for field, is_unique in schema.indexed_fields:
-            create_index(session, name, (field,), name=field, unique=is_unique)
+            index = define_index(session.catalog, name, (field,), name=field, unique=is_unique, where=None)
+            create_index(session, name, index)
 
 
 def attach_schema(known: Catalog, name: str, schema: Schema | None) -> Catalog:
@@ -81,26 +83,42 @@ def rename_table(session: WriteSession, old: str, new: str) -> None:
     _change(session, replace(definition, name=new))
 
 
-def create_index(
-    session: WriteSession, table: str, fields: Sequence[str], *, name: str | None, unique: bool
+def define_index(
+    known: Catalog, table: str, fields: Sequence[str], *, name: str | None, unique: bool, where: Condition | None
 ) -> IndexDefinition:
-    """Make an index and the entries of the rows that are there. Raises ``UniqueViolationError`` where they repeat."""
-    binding = session.catalog.table(table)
+    """Return what an index would be, with no id yet. Raises for a table, field or condition that cannot be."""
+    binding = known.table(table)
+    _require_indexable(binding, fields)
     name = "_".join(fields) if name is None else name
     require_name(name, "index")
-    _require_indexable(binding, fields)
-    existing = existing_index(binding.definition, name)
-    if existing is not None:
+    schema = binding.schema
+    lists = [] if schema is None else [one for one in fields if isinstance(schema.fields[one], ListField)]
+    if len(lists) > 1:
+        raise SchemaDefinitionError(
+            f"An index can have one field of lists, and {lists[0]!r} and {lists[1]!r} are two",
+            hint="make an index on each",
+            field=lists[1],
+        )
+    bound = None if where is None else binding.bind(where)
+    return IndexDefinition(0, name, tuple(fields), unique, each=lists[0] if lists else None, where=bound)
+
+
+def create_index(
+    session: WriteSession, table: str, wanted: IndexDefinition, progress: Progress | None = None
+) -> IndexDefinition:
+    """Make an index and the entries of the rows that are there. Raises ``UniqueViolationError`` where they repeat."""
+    definition = session.catalog.definition(table)
+    if existing_index(definition, wanted.name) is not None:
         raise IndexExistsError(
-            f"Table {table!r} already has an index named {name!r}",
+            f"Table {table!r} already has an index named {wanted.name!r}",
             hint="drop it first, pass another name=, or pass if_not_exists=True",
             table=table,
-            index=name,
+            index=wanted.name,
         )
-    index = IndexDefinition(catalog.take_id(session.bytes), name, tuple(fields), unique)
+    index = replace(wanted, id=catalog.take_id(session.bytes))
     session.bytes.create_space(index.space)
-    _change(session, replace(binding.definition, indexes=(*binding.definition.indexes, index)))
-    build(session, session.catalog.table(table), index)
+    _change(session, replace(definition, indexes=(*definition.indexes, index)))
+    build(session, session.catalog.table(table), index, progress)
     return index
 
 
@@ -166,5 +184,5 @@ def _require_indexable(table: TableBinding, fields: Sequence[str]) -> None:
             raise SchemaDefinitionError(f"Table {table.name!r} has no field {field!r}", hint=hint, field=field)
         if not table.schema.fields[field].is_indexable:
             raise SchemaDefinitionError(
-                f"Field {field!r} of table {table.name!r} holds lists or maps, which cannot be indexed", field=field
+                f"Field {field!r} of table {table.name!r} holds maps, which cannot be indexed", field=field
             )

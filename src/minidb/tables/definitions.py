@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from minidb.conditions.document import from_document, to_document
+from minidb.conditions.predicate import Condition
+from minidb.encoding.rows import encode_document
 from minidb.engines.port import Space
 from minidb.exceptions import CorruptionError
 from minidb.schema import Schema
@@ -13,7 +16,7 @@ from minidb.schema import Schema
 
 @dataclass(frozen=True, slots=True)
 class IndexDefinition:
-    """An index: an entry for each row, sorted by the values of its fields."""
+    """An index: entries for rows, sorted by the values of its fields."""
 
     id: int
     """Unique among all tables and indexes of the database, and never used again."""
@@ -22,16 +25,51 @@ class IndexDefinition:
     fields: tuple[str, ...]
     unique: bool
 
+    each: str | None = None
+    """The one of the fields that holds lists, if any: a row has an entry for each of the different elements."""
+
+    where: Condition | None = field(default=None, compare=False)  # of one id there is one only
+    """Which rows have entries, as a bound condition; None: all of them."""
+
     @property
     def space(self) -> Space:
         return Space(f"index/{self.id}")
 
+    def is_like(self, other: IndexDefinition) -> bool:
+        """Whether the two have the same entries, whatever they are called."""
+        return (self.fields, self.unique, self.each, self._condition()) == (
+            other.fields,
+            other.unique,
+            other.each,
+            other._condition(),
+        )
+
+    def _condition(self) -> bytes:
+        return b"" if self.where is None else encode_document({"where": to_document(self.where)})
+
     def to_document(self) -> dict[str, object]:
-        return {"id": self.id, "name": self.name, "fields": list(self.fields), "unique": self.unique}
+        document: dict[str, object] = {
+            "id": self.id,
+            "name": self.name,
+            "fields": list(self.fields),
+            "unique": self.unique,
+        }
+        if self.each is not None:
+            document["each"] = self.each
+        if self.where is not None:
+            document["where"] = to_document(self.where)
+        return document
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> IndexDefinition:  # Any: checked by the caller's guard
-        return cls(document["id"], document["name"], tuple(document["fields"]), document["unique"])
+        return cls(
+            document["id"],
+            document["name"],
+            tuple(document["fields"]),
+            document["unique"],
+            each=document.get("each"),
+            where=from_document(document["where"]) if "where" in document else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

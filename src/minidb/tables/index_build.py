@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from minidb.tables.binding import TableBinding
 from minidb.tables.definitions import IndexDefinition
 from minidb.tables.session import WriteSession
 from minidb.tables.writing import BATCH_ROWS, insert_entries
 
+Progress = Callable[[int, int], object]
+"""Is told, from time to time, how many rows are done, and how many there are."""
 
-def build(session: WriteSession, table: TableBinding, definition: IndexDefinition) -> None:
+
+def build(
+    session: WriteSession, table: TableBinding, definition: IndexDefinition, progress: Progress | None = None
+) -> None:
     """Write the entries of every row. REQUIRES an empty space for them.
 
-    Raises ``UniqueViolationError`` where two rows have the same value: the caller undoes what was written.
+    Raises ``UniqueViolationError`` where two rows have the same value, and what ``progress`` raises: the caller undoes
+    what was written.
     """
+    total = session.bytes.count(table.space)
+    done = 0
     index = table.index(definition.name)
     # A page's last key is where the next scan starts. One scan for all pages would keep the transaction from spilling,
     # and so hold every entry in memory.
@@ -22,3 +32,6 @@ def build(session: WriteSession, table: TableBinding, definition: IndexDefinitio
         rows = [table.values_at(key, data) for key, data in page]
         insert_entries(session, table, index, rows, keys)
         start = keys[-1] + b"\x00"  # the smallest key beyond it
+        done += len(keys)
+        if progress is not None:
+            progress(done, total)

@@ -8,6 +8,9 @@
     trailer    := length                                      of row_key, so that it is found from the end
     length     := 1 byte below 255 | 2 bytes, big endian, then 255
 
+A row has one entry; in an index on the elements of a list, one for each of its different elements; in a partial index
+none if the condition does not hold for it.
+
 No ``fields`` are a proper prefix of others. Cut ones are all of one length; and one that is not cut, which is at most
 as long as the prefix in a cut one, would have to be a proper prefix of the whole encoding that was cut.
 
@@ -45,24 +48,62 @@ Values = Sequence[object]
 class IndexBinding:
     """An index, bound to the columns of its table. Safe from any thread."""
 
-    __slots__ = ("_cache", "_encode", "_position", "definition", "positions", "space", "unique")
+    __slots__ = (
+        "_cache",
+        "_encode",
+        "_is_plain",
+        "_position",
+        "_test",
+        "definition",
+        "each",
+        "positions",
+        "space",
+        "unique",
+    )
 
-    def __init__(self, definition: IndexDefinition, positions: Sequence[int], *, is_typed: bool) -> None:
+    def __init__(
+        self,
+        definition: IndexDefinition,
+        positions: Sequence[int],
+        *,
+        is_typed: bool,
+        test: Callable[[Values], bool] | None = None,
+    ) -> None:
         """``positions`` are those of the index's fields among the values that the functions here are given.
 
-        ``is_typed``: every field has one type, as a schema says. Else numbers of both kinds share one order.
+        ``is_typed``: every field has one type, as a schema says. Else numbers of both kinds share one order. ``test``
+        tells for the values of a row whether the index's condition holds.
         """
         self.definition = definition
         self.space: Space = definition.space
         self.unique = definition.unique
         self.positions = tuple(positions)
-        self._position = self.positions[0] if len(self.positions) == 1 and is_typed else None
+        self.each = None if definition.each is None else definition.fields.index(definition.each)
+        """The place, among the fields, of the one whose elements have an entry each."""
+        self._test = test
+        self._is_plain = test is None and self.each is None
+        self._position = self.positions[0] if len(self.positions) == 1 and is_typed and self._is_plain else None
         self._encode: Callable[[object], bytes] = encode_value if is_typed else encode_untyped  # type: ignore[assignment]  # the schema admits indexable values only
         self._cache = _EncodedFields(self)
 
     def fields_of(self, values: Values) -> tuple[object, ...]:
-        """Return the indexed values of a row."""
+        """Return the indexed columns of a row."""
         return tuple([values[position] for position in self.positions])
+
+    def all_fields_of(self, values: Values) -> list[tuple[object, ...]]:
+        """Return what a row has entries for: its indexed values, once for each element of a list, or not at all."""
+        if self._test is not None and not self._test(values):
+            return []
+        fields = self.fields_of(values)
+        place = self.each
+        if place is None:
+            return [fields]
+        elements = fields[place]
+        if elements is None:
+            return []
+        assert isinstance(elements, list | tuple), "the schema says so"
+        different = {encode_untyped(element): element for element in elements}
+        return [(*fields[:place], element, *fields[place + 1 :]) for element in different.values()]
 
     def encode_fields(self, fields: Iterable[object]) -> bytes:
         """Return the part of an entry that stands for the fields."""
@@ -71,7 +112,13 @@ class IndexBinding:
 
     def encode_whole(self, fields: Iterable[object]) -> bytes:
         """Return the encoding of the fields, however long. It is the same for fields that are the same to the index."""
-        return b"".join(map(self._encode, fields))
+        if self.each is None:
+            return b"".join(map(self._encode, fields))
+        return b"".join([self.encode_field(place, value) for place, value in enumerate(fields)])
+
+    def encode_field(self, place: int, value: object) -> bytes:
+        """Return the encoding of the value of one of the fields, or of an element where the index has these."""
+        return encode_untyped(value) if place == self.each else self._encode(value)
 
     def entry(self, fields: Sequence[object], row_key: bytes) -> Pair:
         """Return the entry of a row with these indexed values."""
@@ -82,9 +129,17 @@ class IndexBinding:
             return encoded + row_key + trailer(row_key), row_key
         return encoded, row_key
 
+    def entries_of(self, values: Values, row_key: bytes) -> list[Pair]:
+        """Return the entries of a row."""
+        if self._is_plain:
+            return [self.entry(self.fields_of(values), row_key)]
+        return [self.entry(fields, row_key) for fields in self.all_fields_of(values)]
+
     def entries(self, rows: Sequence[Values], row_keys: Sequence[bytes]) -> list[Pair]:
         """Return the entries of many rows, in their order."""
-        return [self.entry(self.fields_of(values), key) for values, key in zip(rows, row_keys, strict=True)]
+        if self._is_plain:
+            return [self.entry(self.fields_of(values), key) for values, key in zip(rows, row_keys, strict=True)]
+        return [pair for values, key in zip(rows, row_keys, strict=True) for pair in self.entries_of(values, key)]
 
     def entry_keys(self, rows: Sequence[Values], row_keys: Sequence[bytes]) -> list[bytes]:
         """Return the keys of the entries of many rows, in their order. REQUIRES an index that is not unique."""

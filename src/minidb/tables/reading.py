@@ -82,7 +82,7 @@ def find_by_index(transaction: ReadTransaction, table: TableBinding, index: Inde
     if is_cut(prefix):
         whole = index.encode_whole(wanted)
         is_same = [
-            index.encode_whole(index.fields_of(table.values_at(key, row))) == whole
+            whole in map(index.encode_whole, index.all_fields_of(table.values_at(key, row)))
             for key, row in zip(row_keys, data, strict=True)
         ]
         row_keys, data = list(compress(row_keys, is_same)), list(compress(data, is_same))

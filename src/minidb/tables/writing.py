@@ -21,6 +21,8 @@ BATCH_ROWS: Final = 1000
 """Rows that ``insert_many`` checks, encodes and hands on at a time."""
 
 Columns = Mapping[str, object]
+_Entries = tuple[IndexBinding, Mapping[bytes, bytes]]
+"""An index, and entries of one row in it."""
 
 
 def insert(session: WriteSession, table: TableBinding, columns: Columns) -> Any:  # Any: an id, as its table has it
@@ -33,17 +35,19 @@ def _insert(session: WriteSession, table: TableBinding, values: Values) -> Any: 
     if table.has_automatic_ids:
         row_id = session.next_id(table)
         key = encode_integer(row_id)
-        _require_unique(session, table, None, values)
+        entries = _entries_of(table, values, key)
+        _require_unique(session, table, values, entries)
         session.take_ids(table, 1)
     else:
         key = table.key_of(values)
         row_id = table.id_of(key)
         if session.bytes.get(table.space, key) is not None:
             raise _row_exists(table, row_id)
-        _require_unique(session, table, None, values)
+        entries = _entries_of(table, values, key)
+        _require_unique(session, table, values, entries)
     session.bytes.put_many(table.space, {key: data})
-    for index in table.indexes:
-        session.bytes.put_many(index.space, dict((index.entry(index.fields_of(values), key),)))
+    for index, items in entries:
+        session.bytes.put_many(index.space, items)
     return row_id
 
 
@@ -105,14 +109,15 @@ def insert_entries(
     entries = index.entries(rows, keys)
     items = dict(entries)
     if len(items) < len(entries):
-        entry_keys = [key for key, _ in entries]
-        place = entry_keys.index(_first_repeated(entry_keys))
-        raise _unique_violation(table, index, rows[place], keys[place])
+        repeated = _first_repeated([key for key, _ in entries])
+        first, second, *_ = (row_key for entry_key, row_key in entries if entry_key == repeated)
+        raise _unique_violation(table, index, rows[keys.index(second)], repeated, holder=first)
     is_new = session.bytes.insert_many(index.space, items)
     if not all(is_new):
-        place = is_new.index(False)
-        holder = session.bytes.get(index.space, entries[place][0])
-        raise _unique_violation(table, index, rows[place], keys[place] if holder is None else holder)
+        entry_key, row_key = entries[is_new.index(False)]
+        holder = session.bytes.get(index.space, entry_key)
+        values = rows[keys.index(row_key)]
+        raise _unique_violation(table, index, values, entry_key, holder=row_key if holder is None else holder)
 
 
 def update(session: WriteSession, table: TableBinding, row_id: object, changes: Columns) -> tuple[bytes, Values]:
@@ -184,14 +189,19 @@ def _rewrite(session: WriteSession, table: TableBinding, key: bytes, old: Values
         ]
         raise table.refusal(SchemaValidationError("The primary key cannot change", errors=errors))
     data = table.encode(new)
-    _require_unique(session, table, old, new)
-    session.bytes.put_many(table.space, {key: data})
+    added: list[_Entries] = []
+    removed: list[tuple[IndexBinding, list[bytes]]] = []
     for index in table.indexes:
-        old_fields, new_fields = index.fields_of(old), index.fields_of(new)
-        old_entry, new_entry = index.entry(old_fields, key), index.entry(new_fields, key)
-        if old_entry != new_entry:
-            session.bytes.delete_many(index.space, [old_entry[0]])
-            session.bytes.put_many(index.space, dict((new_entry,)))
+        old_entries, new_entries = index.entries_of(old, key), index.entries_of(new, key)
+        if old_entries != new_entries:
+            added.append((index, dict([entry for entry in new_entries if entry not in old_entries])))
+            removed.append((index, [entry[0] for entry in old_entries if entry not in new_entries]))
+    _require_unique(session, table, new, added)
+    session.bytes.put_many(table.space, {key: data})
+    for index, entry_keys in removed:
+        session.bytes.delete_many(index.space, entry_keys)
+    for index, items in added:
+        session.bytes.put_many(index.space, items)
     return new
 
 
@@ -200,28 +210,28 @@ def _delete(session: WriteSession, table: TableBinding, key: bytes, old: Values)
         session.keep_from_reuse(table, decode_integer(key))
     session.bytes.delete_many(table.space, [key])
     for index in table.indexes:
-        session.bytes.delete_many(index.space, [index.entry(index.fields_of(old), key)[0]])
+        session.bytes.delete_many(index.space, [entry_key for entry_key, _ in index.entries_of(old, key)])
 
 
-def _require_unique(session: WriteSession, table: TableBinding, old: Values | None, new: Values) -> None:
-    """Raise ``UniqueViolationError`` if another row has a value that must be unique. ``old`` is None for a new row."""
-    for index in table.indexes:
-        if not index.unique:
-            continue
-        fields = index.fields_of(new)
-        if None in fields:
-            continue
-        encoded = index.encode_fields(fields)
-        if old is not None and index.encode_fields(index.fields_of(old)) == encoded:
-            continue
-        holder = session.bytes.get(index.space, encoded)
-        if holder is not None:
-            raise _unique_violation(table, index, new, holder)
+def _entries_of(table: TableBinding, values: Values, key: bytes) -> list[_Entries]:
+    return [(index, dict(index.entries_of(values, key))) for index in table.indexes]
 
 
-def _unique_violation(table: TableBinding, index: IndexBinding, values: Values, holder: bytes) -> UniqueViolationError:
+def _require_unique(session: WriteSession, table: TableBinding, values: Values, added: Iterable[_Entries]) -> None:
+    """Raise ``UniqueViolationError`` if another row has one of the entries that a row is about to get."""
+    for index, items in added:
+        if index.unique:
+            for entry_key, holder in zip(items, session.bytes.get_many(index.space, list(items)), strict=True):
+                if holder is not None:
+                    raise _unique_violation(table, index, values, entry_key, holder=holder)
+
+
+def _unique_violation(
+    table: TableBinding, index: IndexBinding, values: Values, entry_key: bytes, *, holder: bytes
+) -> UniqueViolationError:
+    """Return the error for the row that cannot have an entry, which stands for a row with the key ``holder``."""
     fields = index.definition.fields
-    value = index.fields_of(values)
+    value = next(one for one in index.all_fields_of(values) if index.encode_fields(one) == entry_key)
     return UniqueViolationError(
         f"Another row of table {table.name!r} already has this value of {', '.join(fields)}, which must be unique",
         table=table.name,
