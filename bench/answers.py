@@ -7,13 +7,17 @@ rivals see that they agree.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
+from itertools import count, islice
 
 from bench import rows
-from bench.adapters.port import Rival
+from bench.adapters.port import Answer, Rival
 from bench.rows import Values
-from bench.workloads import Changes, Plan
+from bench.workloads import FEW_ROWS, PAGE_ROWS, Changes, Plan
+
+Person = tuple[int, Values]
+"""An id, and the values of the row that has it."""
 
 
 class WrongAnswerError(Exception):
@@ -39,10 +43,7 @@ def check_answers(rival: Rival, plan: Plan) -> str:
             _require(plain == foretold, what)
             seen.update(repr([(row_id - plan.first_id, values) for row_id, values in plain]).encode())
 
-    city_rows: dict[str, list[tuple[int, Values]]] = {city: [] for city in rows.CITIES}
-    for number in range(plan.count):
-        values = rows.row(number)
-        city_rows[values[2]].append((number + plan.first_id, values))
+    city_rows = _by_city(plan)
     for city in plan.cities:
         plain = sorted(map(rival.plain, rival.rows_in_city(city)))
         _require(plain == city_rows[city], "a read through the index")
@@ -88,9 +89,56 @@ def _check_update(rival: Rival, plan: Plan, update: Callable[[Changes], None], c
 
 def check_inserted(rival: Rival, plan: Plan) -> None:
     """Check, after they were timed, that the rows of the single inserts are there. Raises ``WrongAnswerError``."""
-    count = plan.count + plan.commits
-    ages = sum(rows.row(number)[1] for number in range(count))
-    _require(rival.scan() == (count, ages), "a scan after single inserts")
+    total = plan.count + plan.commits
+    ages = sum(rows.row(number)[1] for number in range(total))
+    _require(rival.scan() == (total, ages), "a scan after single inserts")
+
+
+def check_queries(rival: Rival, plan: Plan) -> str:
+    """Return the digest of the rival's answers to queries, where the ages are indexed. Raises ``WrongAnswerError``."""
+    by_age = sorted(_people(plan), key=lambda person: (person[1][1], person[0]))
+    seen = sha256()
+
+    def compare(what: str, answers: Iterable[Answer], foretold: list[Person]) -> None:
+        plain = [rival.plain(answer) for answer in answers]
+        _require(plain == foretold, what)
+        seen.update(repr([(row_id - plan.first_id, values) for row_id, values in plain]).encode())
+
+    city_rows = _by_city(plan)
+    for city in plan.cities:
+        compare("rows of a city", sorted(rival.find_in_city(city), key=rival.plain), city_rows[city])
+        compare("some rows of a city", rival.find_in_city(city, FEW_ROWS), city_rows[city][:FEW_ROWS])
+        _require(rival.count_in_city(city) == len(city_rows[city]), "a count")
+    for low, high in plan.age_ranges:
+        foretold = islice((person for person in by_age if low <= person[1][1] <= high), PAGE_ROWS)
+        compare("rows of some ages", rival.find_by_ages(low, high, PAGE_ROWS), list(foretold))
+    compare("the first rows by age", rival.first_by_age(PAGE_ROWS), by_age[:PAGE_ROWS])
+    compare("the last rows by age", rival.last_by_age(PAGE_ROWS), by_age[: -PAGE_ROWS - 1 : -1])
+    return seen.hexdigest()
+
+
+def check_shared_inserts(rival: Rival, plan: Plan, times: int) -> None:
+    """Check that rows and indexes hold what threads inserted together, so many times. Raises ``WrongAnswerError``."""
+    new = [rows.row(number) for number in range(plan.count, plan.count + plan.shared_commits)] * times
+    people = [rows.row(number) for number in range(plan.count)] + new
+    _require(rival.scan() == (len(people), sum(age for _, age, _, _, _ in people)), "a scan after inserts by threads")
+    for city in sorted({city for _, _, city, _, _ in new})[:20]:
+        found = sorted(values for _, values in map(rival.plain, rival.find_in_city(city)))
+        _require(found == sorted(values for values in people if values[2] == city), "rows that threads inserted")
+    found_ages = [rival.plain(answer)[1][1] for answer in rival.find_by_ages(0, 99, len(people))]
+    _require(found_ages == sorted(age for _, age, _, _, _ in people), "the ages of rows that threads inserted")
+
+
+def _people(plan: Plan) -> Iterator[Person]:
+    """Yield the rows that a database is filled with, in order of id."""
+    yield from zip(count(plan.first_id), rows.tuples(plan.count), strict=False)
+
+
+def _by_city(plan: Plan) -> dict[str, list[Person]]:
+    city_rows: dict[str, list[Person]] = {city: [] for city in rows.CITIES}
+    for person in _people(plan):
+        city_rows[person[1][2]].append(person)
+    return city_rows
 
 
 def _require(is_right: bool, what: str) -> None:  # noqa: FBT001  # the one thing it is about

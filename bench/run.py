@@ -82,13 +82,17 @@ def measure(
     """
     results = Results(rows, rounds, rivals, wanted)
 
-    def run_one(rival: str, count: int) -> tuple[dict[str, Any], dict[str, Any]]:  # Any: the worker's JSON
-        with tempfile.TemporaryDirectory(prefix="minidb-bench-", dir=parent_folder) as folder:
-            database = ("--rival", rival, "--folder", folder, "--rows", str(count))
-            filled = work("fill", *database)
-            return filled, work(
-                "use", *database, "--first-id", str(filled["first_id"]), "--workloads", ",".join(wanted)
-            )
+    make_folder = partial(tempfile.TemporaryDirectory, prefix="minidb-bench-", dir=parent_folder)
+    names = ("--workloads", ",".join(wanted))
+
+    def run_one(rival: str, count: int) -> list[dict[str, Any]]:  # Any: the worker's JSON, of each phase
+        with make_folder() as folder, make_folder() as folder_of_two_indexes:
+            options = ("--rival", rival, "--rows", str(count), "--folder")
+            filled = work("fill", *options, folder)
+            outcomes = [filled, work("use", *options, folder, "--first-id", str(filled["first_id"]), *names)]
+            if any(workload.name in wanted for workload in workloads.QUERYING):
+                outcomes.append(work("query", *options, folder_of_two_indexes, *names))
+        return outcomes
 
     for rival in rivals:  # compiles what a rival imports, and shows early who cannot run at all
         run_one(rival, MIN_ROWS)
@@ -97,10 +101,11 @@ def measure(
         turn = round_number % len(rivals)
         for rival in (*rivals[turn:], *rivals[:turn]):  # no rival always comes first
             say(f"round {round_number + 1} of {rounds}: {rival}")
-            filled, used = run_one(rival, rows)
-            results.versions[rival] = filled["version"]
-            results.add(rival, {**filled["samples"], **used["samples"]})
-            digests[rival] = used["digest"]
+            outcomes = run_one(rival, rows)
+            results.versions[rival] = outcomes[0]["version"]
+            for outcome in outcomes:
+                results.add(rival, outcome["samples"])
+            digests[rival] = "".join(outcome["digest"] for outcome in outcomes[1:])
         if len(set(digests.values())) > 1:
             raise WrongAnswerError(f"the rivals do not answer alike: {digests}")
     return results

@@ -1,7 +1,8 @@
-"""One process of a benchmark: one rival, one database, one of two phases. Prints its samples as JSON.
+"""One process of a benchmark: one rival, one database, one of three phases. Prints its samples as JSON.
 
 ``fill`` makes the database, so that the peak of its memory is that of the bulk insert alone; ``use`` opens it in a
-fresh process, checks the answers, and measures the rest.
+fresh process, checks the answers, and measures what needs one index. ``query`` makes a database with two indexes, in an
+empty folder, and does the same with the rest.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import adapters, workloads
-from bench.answers import check_answers, check_inserted, check_writes
+from bench.answers import check_answers, check_inserted, check_queries, check_shared_inserts, check_writes
 from bench.workloads import make_plan
 
 STATUS: Final = Path("/proc/self/status")
@@ -88,10 +89,33 @@ def use(rival_name: str, folder: Path, count: int, first_id: int, wanted: set[st
     return {"digest": digest, "samples": samples}
 
 
+def query(rival_name: str, folder: Path, count: int, wanted: set[str]) -> dict[str, object]:
+    """Make a database with a second index, open it anew, check the answers, and measure the wanted workloads."""
+    rival_type = adapters.load_rival(rival_name)
+    rival = rival_type(folder, create=True)
+    first_id = rival.insert_all(count)
+    rival.index_ages()
+    rival.close()
+
+    rival = rival_type(folder, create=False)
+    plan = make_plan(count, first_id)
+    digest = check_queries(rival, plan)
+    samples = {
+        workload.name: measure(rival, plan)
+        for workload, measure in workloads.QUERYING.items()
+        if workload.name in wanted
+    }
+    times = sum(workload.name in wanted for workload in workloads.DURABLE_COMMITS.values())
+    if times:
+        check_shared_inserts(rival, plan, times)
+    rival.close()
+    return {"digest": digest, "samples": samples}
+
+
 def main() -> None:
     """Run one phase, as ``bench.run`` asks."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("phase", choices=("fill", "use"))
+    parser.add_argument("phase", choices=("fill", "use", "query"))
     parser.add_argument("--rival", required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--rows", type=int, required=True)
@@ -100,8 +124,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.phase == "fill":
         outcome = fill(options.rival, options.folder, options.rows)
-    else:
+    elif options.phase == "use":
         outcome = use(options.rival, options.folder, options.rows, options.first_id, set(options.workloads.split(",")))
+    else:
+        outcome = query(options.rival, options.folder, options.rows, set(options.workloads.split(",")))
     json.dump(outcome, sys.stdout)
 
 

@@ -6,6 +6,7 @@ import gc
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -17,6 +18,12 @@ Changes = Sequence[tuple[int, str]]
 
 _SEED: Final = 4_711
 READS_PER_BATCH: Final = 1000
+FEW_ROWS: Final = 20
+PAGE_ROWS: Final = 100
+AGES_ASKED: Final = 10
+"""The width of the ranges of ages."""
+
+THREADS: Final = (8, 32)
 UPDATES_PER_TRANSACTION: Final = 1000
 
 
@@ -45,8 +52,13 @@ class Plan:
     more_changes: Sequence[Changes]
     """Others: changes that were made once would be no changes when they are made again."""
 
+    age_ranges: Sequence[tuple[int, int]]
+    """First and last age of each."""
+
     scans: int
     commits: int
+    shared_commits: int
+    """By all threads together."""
 
 
 def make_plan(count: int, first_id: int) -> Plan:
@@ -68,8 +80,12 @@ def make_plan(count: int, first_id: int) -> Plan:
         cities=draw.sample(rows.CITIES, k=20 if is_small else 300),
         changes=draw_changes(),
         more_changes=draw_changes(),
+        age_ranges=[
+            (low, low + AGES_ASKED - 1) for low in draw.choices(range(100 - AGES_ASKED), k=20 if is_small else 300)
+        ],
         scans=1 if is_small else 2,
         commits=10 if is_small else 500,
+        shared_commits=THREADS[-1] * (1 if is_small else 20),
     )
 
 
@@ -152,6 +168,53 @@ DURABLE_INSERT: Final = Workload(
     does="insert one row in a durable transaction of its own",
 )
 
+QUERY_EQUAL: Final = Workload(
+    name="query_equal",
+    unit="queries/s",
+    is_more_better=True,
+    does="`find` city = x, whole rows (1/500 of all)",
+)
+QUERY_EQUAL_FEW: Final = Workload(
+    name=f"query_equal_{FEW_ROWS}",
+    unit="queries/s",
+    is_more_better=True,
+    does=f"the same, the first {FEW_ROWS} rows",
+)
+QUERY_RANGE: Final = Workload(
+    name="query_range",
+    unit="queries/s",
+    is_more_better=True,
+    does=f"`find` x <= age <= x + {AGES_ASKED - 1}, in order of age, the first {PAGE_ROWS} whole rows",
+)
+QUERY_ORDER: Final = Workload(
+    name="query_order",
+    unit="queries/s",
+    is_more_better=True,
+    does=f"the first {PAGE_ROWS} whole rows of all in order of age",
+)
+QUERY_ORDER_DOWN: Final = Workload(
+    name="query_order_down",
+    unit="queries/s",
+    is_more_better=True,
+    does="the same from the other end, with an offset of 0",
+)
+QUERY_COUNT: Final = Workload(
+    name="query_count",
+    unit="queries/s",
+    is_more_better=True,
+    does="count the rows with city = x",
+)
+DURABLE_COMMITS: Final = {
+    threads: Workload(
+        name=f"durable_commits_{threads}",
+        unit="commits/s",
+        is_more_better=True,
+        does=f"insert one row with two indexes in a durable transaction of its own, {threads} threads at once "
+        "(sqlite3: on one connection, a lock around each)",
+    )
+    for threads in THREADS
+}
+
 FILLING: Final = (BULK_INSERT, BULK_INSERT_PEAK, DISK_SIZE)
 """Measured in the process that fills the database."""
 
@@ -207,6 +270,47 @@ def _durable_insert(rival: Rival, plan: Plan) -> float:
     return _rate(plan.commits, lambda: rival.insert_each(plan.count, plan.commits))
 
 
+def _query_equal(rival: Rival, plan: Plan) -> float:
+    return _rate(len(plan.cities), _for_each(rival.find_in_city, plan.cities))
+
+
+def _query_equal_few(rival: Rival, plan: Plan) -> float:
+    return _rate(len(plan.cities), _for_each(lambda city: rival.find_in_city(city, FEW_ROWS), plan.cities))
+
+
+def _query_range(rival: Rival, plan: Plan) -> float:
+    return _rate(
+        len(plan.age_ranges), _for_each(lambda ages: rival.find_by_ages(*ages, limit=PAGE_ROWS), plan.age_ranges)
+    )
+
+
+def _query_order(rival: Rival, plan: Plan) -> float:
+    return _rate(len(plan.cities), _for_each(lambda _: rival.first_by_age(PAGE_ROWS), plan.cities))
+
+
+def _query_order_down(rival: Rival, plan: Plan) -> float:
+    return _rate(len(plan.cities), _for_each(lambda _: rival.last_by_age(PAGE_ROWS), plan.cities))
+
+
+def _query_count(rival: Rival, plan: Plan) -> float:
+    return _rate(len(plan.cities), _for_each(rival.count_in_city, plan.cities))
+
+
+def _durable_commits(threads: int) -> Measurement:
+    return lambda rival, plan: _rate(plan.shared_commits, lambda: insert_from_threads(rival, plan, threads))
+
+
+def insert_from_threads(rival: Rival, plan: Plan, threads: int) -> None:
+    """Insert the rows that follow those of the database, an equal share of them by each thread."""
+    share = plan.shared_commits // threads
+    with ThreadPoolExecutor(threads) as executor:
+        futures = [
+            executor.submit(rival.insert_beside_others, plan.count + share * number, share) for number in range(threads)
+        ]
+        for future in futures:
+            future.result()
+
+
 USING: Final[dict[Workload, Measurement]] = {
     POINT_READ: _point_read,
     POINT_READ_IN_TRANSACTION: _point_read_in_transaction,
@@ -219,5 +323,16 @@ USING: Final[dict[Workload, Measurement]] = {
 }
 """Measured, in this order, in the process that opens the full database. Those that write come last."""
 
-WORKLOADS: Final = (*FILLING, IMPORT_OPEN_READ, OPEN_READ, *USING)
+QUERYING: Final[dict[Workload, Measurement]] = {
+    QUERY_EQUAL: _query_equal,
+    QUERY_EQUAL_FEW: _query_equal_few,
+    QUERY_RANGE: _query_range,
+    QUERY_ORDER: _query_order,
+    QUERY_ORDER_DOWN: _query_order_down,
+    QUERY_COUNT: _query_count,
+    **{workload: _durable_commits(threads) for threads, workload in DURABLE_COMMITS.items()},
+}
+"""Measured, in this order, in a process that makes a database with a second index."""
+
+WORKLOADS: Final = (*FILLING, IMPORT_OPEN_READ, OPEN_READ, *USING, *QUERYING)
 BY_NAME: Final = {workload.name: workload for workload in WORKLOADS}

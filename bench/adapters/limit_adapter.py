@@ -7,10 +7,11 @@ Python on LMDB can at most reach on this work.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice, takewhile
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import lmdb
 import msgspec
@@ -25,6 +26,7 @@ BATCH_ROWS: Final = 1000
 _ID: Final = struct.Struct(">Q")
 _pack_id = _ID.pack
 _unpack_id = _ID.unpack
+_pack_age = struct.Struct(">B").pack
 
 
 class User(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=True):
@@ -47,13 +49,21 @@ class Adapter:
     version = f"lmdb {lmdb.__version__}, msgspec {msgspec.__version__}"
 
     def __init__(self, folder: Path, *, create: bool) -> None:
-        self._environment = lmdb.open(str(folder), map_size=MAP_SIZE_BYTES, max_dbs=2, create=create, readahead=False)
+        self._environment = lmdb.open(str(folder), map_size=MAP_SIZE_BYTES, max_dbs=3, create=create, readahead=False)
         self._users = self._environment.open_db(b"users", create=create)
         # One key for each city; its values are the ids, sorted and of one size.
         self._cities = self._environment.open_db(b"cities", create=create, dupsort=True, dupfixed=True)
+        # The same for each age, in a byte; None until it is made.
+        self._ages: Any = None if create else self._open_ages(create=False)
         with self._environment.begin(db=self._users) as transaction:
             cursor = transaction.cursor()
             self._next_id: int = _unpack_id(cursor.key())[0] + 1 if cursor.last() else 1
+
+    def _open_ages(self, *, create: bool) -> Any:  # Any: py-lmdb's handle
+        try:
+            return self._environment.open_db(b"ages", create=create, dupsort=True, dupfixed=True)
+        except lmdb.NotFoundError:
+            return None
 
     def close(self) -> None:
         self._environment.close()
@@ -128,14 +138,56 @@ class Adapter:
     update_many = update_each  # written by hand, a batch of changes is the same loop
 
     def insert_each(self, first: int, count: int) -> None:
-        begin, users, cities = self._environment.begin, self._users, self._cities
+        begin, users, cities, ages = self._environment.begin, self._users, self._cities, self._ages
         for values in rows.tuples(count, first):
             user = msgspec.convert(values, User)
-            key = _pack_id(self._next_id)
-            with begin(write=True) as transaction:
+            with begin(write=True) as transaction:  # one thread at a time is in it
+                key = _pack_id(self._next_id)
                 transaction.put(key, _encode(user), db=users, append=True)
                 transaction.put(user.city.encode(), key, db=cities)
-            self._next_id += 1
+                if ages is not None:
+                    transaction.put(_pack_age(user.age), key, db=ages)
+                self._next_id += 1
+
+    insert_beside_others = insert_each
+
+    def index_ages(self) -> None:
+        self._ages = self._open_ages(create=True)
+        with self._environment.begin(write=True) as transaction:
+            for key, value in transaction.cursor(self._users):
+                transaction.put(_pack_age(_decode(value).age), key, db=self._ages)
+
+    def find_in_city(self, city: str, limit: int | None = None) -> Sequence[Answer]:
+        if limit is None:
+            return self.rows_in_city(city)
+        with self._environment.begin() as transaction:
+            cursor = transaction.cursor(self._cities)
+            cursor.set_key(city.encode())
+            return self._users_of(transaction, islice(cursor.iternext_dup(), limit))
+
+    def count_in_city(self, city: str) -> int:
+        with self._environment.begin() as transaction:
+            cursor = transaction.cursor(self._cities)
+            return cursor.count() if cursor.set_key(city.encode()) else 0
+
+    def find_by_ages(self, low: int, high: int, limit: int) -> Sequence[Answer]:
+        with self._environment.begin() as transaction:
+            cursor = transaction.cursor(self._ages)
+            cursor.set_range(_pack_age(low))
+            within = takewhile(lambda entry: entry[0] <= _pack_age(high), islice(cursor.iternext(), limit))
+            return self._users_of(transaction, [key for _, key in within])
+
+    def first_by_age(self, limit: int) -> Sequence[Answer]:
+        with self._environment.begin() as transaction:
+            return self._users_of(transaction, islice(transaction.cursor(self._ages).iternext(keys=False), limit))
+
+    def last_by_age(self, limit: int) -> Sequence[Answer]:
+        with self._environment.begin() as transaction:
+            return self._users_of(transaction, islice(transaction.cursor(self._ages).iterprev(keys=False), limit))
+
+    def _users_of(self, transaction: Any, keys: Iterable[bytes]) -> list[Answer]:  # Any: py-lmdb's transaction
+        get = partial(transaction.get, default=b"", db=self._users)
+        return [(_unpack_id(key)[0], _decode(get(key))) for key in keys]
 
 
 def _checked_batches(source: Iterator[Values]) -> Iterator[list[User]]:

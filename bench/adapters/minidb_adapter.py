@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import minidb
 from bench import rows
 from bench.adapters.port import Answer
 from bench.rows import Values
-from minidb import MiniDB
+from minidb import MiniDB, where
 from minidb.schema import BooleanField, FloatField, IntegerField, Schema, StringField
 
 SCHEMA = Schema(
@@ -20,6 +21,9 @@ SCHEMA = Schema(
     active=BooleanField(required=True),
 )
 
+MAX_CONNECTIONS: Final = 32
+"""One for each of the most threads that a workload has."""
+
 
 class Adapter:
     """MiniDB."""
@@ -27,7 +31,7 @@ class Adapter:
     version = f"MiniDB {minidb.__version__}"
 
     def __init__(self, folder: Path, *, create: bool) -> None:
-        self._database = MiniDB(folder / "database", create=create)
+        self._database = MiniDB(folder / "database", create=create, max_connections=MAX_CONNECTIONS)
         self._users = self._database.create_table("users", SCHEMA) if create else self._database.get_table("users")
 
     def close(self) -> None:
@@ -77,3 +81,23 @@ class Adapter:
         insert = self._users.insert
         for columns in rows.dictionaries(count, first):
             insert(columns)
+
+    insert_beside_others = insert_each
+
+    def index_ages(self) -> None:
+        self._database.create_index("users", "age")
+
+    def find_in_city(self, city: str, limit: int | None = None) -> Sequence[Answer]:
+        return self._users.find(city=city).limit(limit).all()
+
+    def count_in_city(self, city: str) -> int:
+        return self._users.find(city=city).count()
+
+    def find_by_ages(self, low: int, high: int, limit: int) -> Sequence[Answer]:
+        return self._users.find(where("age").between(low, high)).order_by("age").limit(limit).all()
+
+    def first_by_age(self, limit: int) -> Sequence[Answer]:
+        return self._users.find().order_by("age").limit(limit).all()
+
+    def last_by_age(self, limit: int) -> Sequence[Answer]:
+        return self._users.find().order_by("-age").offset(0).limit(limit).all()

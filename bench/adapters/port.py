@@ -21,7 +21,7 @@ class Rival(Protocol):
     REQUIRES a folder that is there and is empty for ``create=True``.
     GUARANTEES that what a method calls a transaction is durable, power failures included, when the method returns; that
     each row is checked (types, length of the name, age >= 0) before it is stored; that one index, on the city, is kept
-    with the rows; and that ids are consecutive within one bulk insert.
+    with the rows, and one on the age from ``index_ages`` on; and that ids are consecutive within one bulk insert.
     """
 
     version: str
@@ -73,4 +73,32 @@ class Rival(Protocol):
 
     def insert_each(self, first: int, count: int) -> None:
         """Insert ``count`` rows from row ``first`` of ``bench.rows`` on, each in a transaction of its own."""
+        ...
+
+    def insert_beside_others(self, first: int, count: int) -> None:
+        """Do the same in one of several threads that do it at once."""
+        ...
+
+    def index_ages(self) -> None:
+        """Make a second index, on the age."""
+        ...
+
+    def find_in_city(self, city: str, limit: int | None = None) -> Sequence[Answer]:
+        """Return the whole rows of a city, or the first so many by id, through the rival's general way to query."""
+        ...
+
+    def count_in_city(self, city: str) -> int:
+        """Return the number of rows of a city."""
+        ...
+
+    def find_by_ages(self, low: int, high: int, limit: int) -> Sequence[Answer]:
+        """Return the first so many whole rows with ages of ``[low, high]``, by age and then by id."""
+        ...
+
+    def first_by_age(self, limit: int) -> Sequence[Answer]:
+        """Return the first so many whole rows of all, by age and then by id."""
+        ...
+
+    def last_by_age(self, limit: int) -> Sequence[Answer]:
+        """Return the last so many whole rows of all in that order, the very last one first."""
         ...

@@ -7,6 +7,7 @@ the connection's cache, transactions by hand, tuples for rows. SQLite has no boo
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -29,10 +30,16 @@ CREATE_TABLE: Final = f"""
     ) STRICT
 """
 CREATE_INDEX: Final = "CREATE INDEX users_city ON users (city)"
+CREATE_AGE_INDEX: Final = "CREATE INDEX users_age ON users (age)"
 INSERT: Final = "INSERT INTO users (name, age, city, score, active) VALUES (?, ?, ?, ?, ?)"
 BY_ID: Final = "SELECT id, name, age, city, score, active FROM users WHERE id = ?"
 BY_CITY: Final = "SELECT id, name, age, city, score, active FROM users WHERE city = ?"
 ALL: Final = "SELECT id, name, age, city, score, active FROM users"
+BY_CITY_LIMITED: Final = f"{BY_CITY} ORDER BY id LIMIT ?"
+COUNT_BY_CITY: Final = "SELECT count(*) FROM users WHERE city = ?"
+BY_AGES: Final = f"{ALL} WHERE age BETWEEN ? AND ? ORDER BY age, id LIMIT ?"
+FIRST_BY_AGE: Final = f"{ALL} ORDER BY age, id LIMIT ?"
+LAST_BY_AGE: Final = f"{ALL} ORDER BY age DESC, id DESC LIMIT ? OFFSET 0"
 UPDATE: Final = "UPDATE users SET city = ? WHERE id = ?"
 
 
@@ -43,7 +50,9 @@ class Adapter:
 
     def __init__(self, folder: Path, *, create: bool) -> None:
         # No implicit BEGIN: each statement commits by itself unless a transaction was begun by hand.
-        self._connection = sqlite3.connect(folder / "users.sqlite3", isolation_level=None)
+        # Threads share the connection under a lock: one each, they would wait for the file's lock by sleeping.
+        self._connection = sqlite3.connect(folder / "users.sqlite3", isolation_level=None, check_same_thread=False)
+        self._lock = threading.Lock()
         self._execute = self._connection.execute
         self._execute("PRAGMA journal_mode = WAL")
         self._execute("PRAGMA synchronous = FULL")
@@ -110,3 +119,30 @@ class Adapter:
         execute = self._execute
         for values in rows.tuples(count, first):
             execute(INSERT, values)
+
+    def insert_beside_others(self, first: int, count: int) -> None:
+        execute, lock = self._execute, self._lock
+        for values in rows.tuples(count, first):
+            with lock:
+                execute(INSERT, values)
+
+    def index_ages(self) -> None:
+        self._execute(CREATE_AGE_INDEX)
+
+    def find_in_city(self, city: str, limit: int | None = None) -> Sequence[Answer]:
+        if limit is None:
+            return self._execute(BY_CITY, (city,)).fetchall()
+        return self._execute(BY_CITY_LIMITED, (city, limit)).fetchall()
+
+    def count_in_city(self, city: str) -> int:
+        (count,) = self._execute(COUNT_BY_CITY, (city,)).fetchone()
+        return int(count)
+
+    def find_by_ages(self, low: int, high: int, limit: int) -> Sequence[Answer]:
+        return self._execute(BY_AGES, (low, high, limit)).fetchall()
+
+    def first_by_age(self, limit: int) -> Sequence[Answer]:
+        return self._execute(FIRST_BY_AGE, (limit,)).fetchall()
+
+    def last_by_age(self, limit: int) -> Sequence[Answer]:
+        return self._execute(LAST_BY_AGE, (limit,)).fetchall()

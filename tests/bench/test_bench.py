@@ -18,7 +18,14 @@ from bench.adapters.limit_adapter import Adapter as LimitAdapter
 from bench.adapters.minidb_adapter import Adapter as MiniDBAdapter
 from bench.adapters.port import Answer, Rival
 from bench.adapters.sqlite3_adapter import Adapter as SqliteAdapter
-from bench.answers import WrongAnswerError, check_answers, check_inserted, check_writes
+from bench.answers import (
+    WrongAnswerError,
+    check_answers,
+    check_inserted,
+    check_queries,
+    check_shared_inserts,
+    check_writes,
+)
 from bench.run import Results, measure
 from bench.workloads import Changes, make_plan
 
@@ -109,6 +116,19 @@ def test_the_rivals_agree(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+def test_the_rivals_agree_about_queries_and_what_threads_insert(tmp_path: Path) -> None:
+    digests = set()
+    for name in adapters.NAMES:
+        folder = tmp_path / name
+        folder.mkdir()
+        with filled(adapters.load_rival(name), folder) as (rival, plan):
+            rival.index_ages()
+            digests.add(check_queries(rival, plan))
+            workloads.insert_from_threads(rival, plan, 8)
+            check_shared_inserts(rival, plan, 1)
+    assert len(digests) == 1
+
+
 class ForgetsItsIndex(SqliteAdapter):
     def rows_in_city(self, city: str) -> Sequence[Answer]:
         return super().rows_in_city(city)[1:]
@@ -176,6 +196,60 @@ def test_a_rival_that_answers_wrongly_is_found(kind: Callable[..., Rival], tmp_p
 def test_single_inserts_that_are_lost_are_found(tmp_path: Path) -> None:
     with filled(SqliteAdapter, tmp_path) as (rival, plan), pytest.raises(WrongAnswerError):
         check_inserted(rival, plan)
+
+
+class FindsFewer(SqliteAdapter):
+    def find_in_city(self, city: str, limit: int | None = None) -> Sequence[Answer]:
+        return super().find_in_city(city, limit)[1:]
+
+
+class FindsAnotherCityFirst(MiniDBAdapter):
+    def find_in_city(self, city: str, limit: int | None = None) -> Sequence[Answer]:
+        return super().find_in_city(city if limit is None else rows.CITIES[0], limit)
+
+
+class CountsOneMore(MiniDBAdapter):
+    def count_in_city(self, city: str) -> int:
+        return super().count_in_city(city) + 1
+
+
+class FindsOtherAges(LimitAdapter):
+    def find_by_ages(self, low: int, high: int, limit: int) -> Sequence[Answer]:
+        return super().find_by_ages(low + 1, high, limit)
+
+
+class LosesTheOrder(SqliteAdapter):
+    def first_by_age(self, limit: int) -> Sequence[Answer]:
+        return super().first_by_age(limit)[::-1]
+
+
+class BeginsAtTheWrongEnd(MiniDBAdapter):
+    def last_by_age(self, limit: int) -> Sequence[Answer]:
+        return super().first_by_age(limit)
+
+
+@pytest.mark.parametrize(
+    "kind", [FindsFewer, FindsAnotherCityFirst, CountsOneMore, FindsOtherAges, LosesTheOrder, BeginsAtTheWrongEnd]
+)
+def test_a_rival_that_answers_queries_wrongly_is_found(kind: Callable[..., Rival], tmp_path: Path) -> None:
+    with filled(kind, tmp_path) as (rival, plan):
+        rival.index_ages()
+        with pytest.raises(WrongAnswerError):
+            check_queries(rival, plan)
+
+
+class LosesAThread(SqliteAdapter):
+    def insert_beside_others(self, first: int, count: int) -> None:
+        if first != ROWS:
+            super().insert_beside_others(first, count)
+
+
+def test_inserts_of_a_thread_that_are_lost_are_found(tmp_path: Path) -> None:
+    with filled(LosesAThread, tmp_path) as (rival, plan):
+        rival.index_ages()
+        workloads.insert_from_threads(rival, plan, 8)
+        with pytest.raises(WrongAnswerError):
+            check_shared_inserts(rival, plan, 1)
 
 
 def test_rivals_that_answer_differently_are_not_compared() -> None:
