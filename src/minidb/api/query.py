@@ -218,7 +218,7 @@ class Query(Generic[RowType]):
             if in_order.sort or plan.limit is not None or plan.offset:
                 wanted = parse({function: (function, field)})
                 return aggregate(table, run.run(transaction, table, plan, counters), (), wanted)[0][function]
-            rows = [table.row(*found) for found in run.run(transaction, table, in_order, counters)]
+            rows = _all(transaction, table, in_order, counters)
             return rows[0][field] if rows else None
 
         return self._run(run_extreme)
@@ -255,7 +255,8 @@ class Query(Generic[RowType]):
 
     def _ids(self, session: WriteSession, table: TableBinding) -> list[Any]:
         # All of them before the first is changed: a row that moves in an index must not be met twice.
-        return [table.id_of(key) for key, _ in run.run(session.bytes, table, self._plan(table), Counters())]
+        pages = run.run(session.bytes, table, self._plan(table), Counters())
+        return [table.id_of(key) for keys, _ in pages for key in keys]
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -275,11 +276,11 @@ class Query(Generic[RowType]):
         return plan
 
     def _rows_at_once(self, transaction: ReadTransaction, table: TableBinding) -> Iterator[Row]:
-        yield from [table.row(*found) for found in run.run(transaction, table, self._plan(table), Counters())]
+        yield from _all(transaction, table, self._plan(table), Counters())
 
     def _rows(self, transaction: ReadTransaction, table: TableBinding) -> Iterator[Row]:
-        for found in run.run(transaction, table, self._plan(table), Counters()):
-            yield table.row(*found)
+        for page in run.run(transaction, table, self._plan(table), Counters()):
+            yield from table.rows(*page)
 
     def _run(self, operation: _Operation[Result], *, log: bool = True) -> Result:
         return self._table.read(lambda transaction, table: self._measured(transaction, table, operation, log=log))
@@ -324,7 +325,10 @@ def combine(conditions: Sequence[Condition], equalities: dict[str, Any]) -> Cond
 
 
 def _all(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> list[Row]:
-    return [table.row(*found) for found in run.run(transaction, table, plan, counters)]
+    rows: list[Row] = []
+    for page in run.run(transaction, table, plan, counters):
+        rows += table.rows(*page)
+    return rows
 
 
 def _explain(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> explain.Explanation:

@@ -177,28 +177,42 @@ class _MemorySnapshot:
         *,
         reverse: bool = False,
         limit: int | None = None,
+        first_page: int | None = None,
     ) -> Iterator[list[Pair]]:
         values = self._spaces[space].values
         remaining = sys.maxsize if limit is None else limit
-        for page in self._pages(space, start, stop, reverse=reverse):
+        for page in self._pages(space, start, stop, reverse=reverse, first_page=first_page):
             if remaining <= 0:
                 return
             yield [(key, values[key]) for key in page[:remaining]]
             remaining -= len(page)
 
-    def scan_keys(self, space: Space, start: bytes | None = None, stop: bytes | None = None) -> Iterator[list[bytes]]:
-        return self._pages(space, start, stop, reverse=False)
+    def scan_keys(
+        self,
+        space: Space,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        *,
+        reverse: bool = False,
+        first_page: int | None = None,
+    ) -> Iterator[list[bytes]]:
+        return self._pages(space, start, stop, reverse=reverse, first_page=first_page)
 
-    def _pages(self, space: Space, start: bytes | None, stop: bytes | None, *, reverse: bool) -> Iterator[list[bytes]]:
+    def _pages(
+        self, space: Space, start: bytes | None, stop: bytes | None, *, reverse: bool, first_page: int | None
+    ) -> Iterator[list[bytes]]:
         keys = self._spaces[space].keys
         low = 0 if start is None else bisect_left(keys, start)
         high = len(keys) if stop is None else bisect_left(keys, stop)
-        if reverse:
-            for place in range(high, low, -_PAGE):
-                yield keys[max(low, place - _PAGE) : place][::-1]
-        else:
-            for place in range(low, high, _PAGE):
-                yield keys[place : min(high, place + _PAGE)]
+        size = _PAGE if first_page is None else first_page
+        while low < high:
+            if reverse:
+                yield keys[max(low, high - size) : high][::-1]
+                high -= size
+            else:
+                yield keys[low : min(low + size, high)]
+                low += size
+            size = _PAGE
 
     def count(self, space: Space) -> int:
         return len(self._spaces[space].keys)

@@ -71,15 +71,26 @@ class ReadTransaction(Protocol):
         *,
         reverse: bool = False,
         limit: int | None = None,
+        first_page: int | None = None,
     ) -> Iterator[list[Pair]]:
         """Yield the pairs of ``[start, stop)`` in order, or from the end backwards, in lists of at least one pair.
+
+        The first list has at most ``first_page`` pairs: who wants no more need not pay for more.
 
         In a write transaction the pairs are those at the moment of the first list: writes made while the scan is being
         consumed are not seen by it.
         """
         ...
 
-    def scan_keys(self, space: Space, start: bytes | None = None, stop: bytes | None = None) -> Iterator[list[bytes]]:
+    def scan_keys(
+        self,
+        space: Space,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        *,
+        reverse: bool = False,
+        first_page: int | None = None,
+    ) -> Iterator[list[bytes]]:
         """Yield the keys of ``[start, stop)`` in order, as ``scan`` would, without their values."""
         ...
 

@@ -172,6 +172,7 @@ class BufferedTransaction:
         *,
         reverse: bool = False,
         limit: int | None = None,
+        first_page: int | None = None,
     ) -> Iterator[list[Pair]]:
         overlay, shows_base = self._overlay(space, start, stop)
         if reverse:
@@ -184,25 +185,37 @@ class BufferedTransaction:
                 below: Iterator[list[Pair]] = iter(())
             else:
                 base_limit = None if limit is None else limit + deleted
-                below = self._snapshot.scan(space, start, stop, reverse=reverse, limit=base_limit)
+                below = self._snapshot.scan(
+                    space, start, stop, reverse=reverse, limit=base_limit, first_page=first_page
+                )
             if not overlay:
                 yield from below
                 return
             merged = islice(_merge(below, overlay, reverse=reverse), limit)
-            while page := list(islice(merged, PAGE)):
+            size = PAGE if first_page is None else first_page
+            while page := list(islice(merged, size)):
                 yield page
+                size = PAGE
         finally:
             self._unspillable_scans -= 1
 
-    def scan_keys(self, space: Space, start: bytes | None = None, stop: bytes | None = None) -> Iterator[list[bytes]]:
+    def scan_keys(
+        self,
+        space: Space,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        *,
+        reverse: bool = False,
+        first_page: int | None = None,
+    ) -> Iterator[list[bytes]]:
         if not self._is_touched(space):
             self._unspillable_scans += 1
             try:
-                yield from self._snapshot.scan_keys(space, start, stop)
+                yield from self._snapshot.scan_keys(space, start, stop, reverse=reverse, first_page=first_page)
             finally:
                 self._unspillable_scans -= 1
             return
-        for page in self.scan(space, start, stop):
+        for page in self.scan(space, start, stop, reverse=reverse, first_page=first_page):
             yield [key for key, _ in page]
 
     def count(self, space: Space) -> int:

@@ -1,28 +1,32 @@
 """Figures of many rows, by groups, in one pass: count, sum, min, max, avg.
 
 Nulls do not count. The sum of no values is 0; their min, max and avg are null. Sums of integers are exact, those of
-floats are compensated, so that they do not depend on how many there are; those of decimals keep 1,000 digits. The order
+floats are rounded once for each thousand or so rows and once at the end; those of decimals keep 1,000 digits. The order
 for min and max is that of ``order_by``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from math import isfinite
+from functools import partial
+from math import fsum, nan
 from typing import Any, Final, Protocol
 
 from minidb.conditions.match import has_one_type
+from minidb.encoding.rows import Record
 from minidb.encoding.untyped import encode_untyped
 from minidb.exceptions import FieldError, SchemaValidationError, UsageError
 from minidb.query.run import sort_key
 from minidb.tables.binding import TableBinding
-from minidb.tables.reading import Found
+from minidb.tables.reading import FoundMany
 
 FUNCTIONS: Final = ("count", "sum", "min", "max", "avg")
 
 _NUMBER_KINDS: Final = frozenset({"integer", "float", "decimal"})
+_MOST_PARTS: Final = 100
 _DECIMALS: Final = Context(prec=1000)
 _MORE_DIGITS: Final = 28
 """Digits that a decimal average has, beyond those of the sum."""
@@ -57,7 +61,7 @@ def _parse(wanted: object) -> Aggregate:
 
 
 def aggregate(
-    table: TableBinding, rows: Iterable[Found], groups: Sequence[str], wanted: Mapping[str, Aggregate]
+    table: TableBinding, pages: Iterable[FoundMany], groups: Sequence[str], wanted: Mapping[str, Aggregate]
 ) -> list[dict[str, Value]]:
     """Return a dict for each group, in the order of their fields: these, then the figures.
 
@@ -65,28 +69,58 @@ def aggregate(
     ``SchemaValidationError`` for a function that does not fit a field.
     """
     _require_fit(table, wanted)
-    group_of = sort_key(table, tuple((name, False) for name in groups))
-    group_getters = [table.value_getter(name) for name in groups]
-    getters = [None if one.field is None else table.value_getter(one.field) for one in wanted.values()]
+    mark_of = _mark(table, groups)
     makers = [_maker(table, one) for one in wanted.values()]
-    members: dict[bytes, tuple[list[Value], list[_Figure]]] = {}
-    if not groups:
-        members[b""] = ([], [make() for make in makers])
-    for found in rows:
-        mark = group_of(found)
-        member = members.get(mark)
-        if member is None:
-            member = members[mark] = ([get(found[1]) for get in group_getters], [make() for make in makers])
-        for get, figure in zip(getters, member[1], strict=True):
-            if get is None:
-                figure.add(None)
-            elif (value := get(found[1])) is not None:
-                figure.add(value)
+    getters = [None if one.field is None else table.value_getter(one.field) for one in wanted.values()]
+    members: dict[Hashable, tuple[Record, list[_Figure]]] = {}
+    everything = [make() for make in makers]
+    for _, records in pages:
+        parts: dict[Hashable, list[Record]] = defaultdict(list)
+        if mark_of is None:
+            _add(everything, getters, records)
+            continue
+        for mark, record in zip(map(mark_of, records), records, strict=True):
+            parts[mark].append(record)
+        for mark, part in parts.items():
+            if mark not in members:
+                members[mark] = (part[0], [make() for make in makers])
+            _add(members[mark][1], getters, part)
+    if mark_of is None:
+        return [_results(wanted, everything)]
+    order = sort_key(table, tuple((name, False) for name in groups))
+    group_getters = [(name, table.value_getter(name)) for name in groups]
     return [
-        {name: table.restored(name, value) for name, value in zip(groups, values, strict=True)}
-        | {name: figure.result() for name, figure in zip(wanted, figures, strict=True)}
-        for _, (values, figures) in sorted(members.items())
+        {name: table.restored(name, get(first)) for name, get in group_getters} | _results(wanted, figures)
+        for first, figures in sorted(members.values(), key=lambda member: order((b"", member[0])))
     ]
+
+
+def _results(wanted: Mapping[str, Aggregate], figures: Sequence[_Figure]) -> dict[str, Value]:
+    return {name: figure.result() for name, figure in zip(wanted, figures, strict=True)}
+
+
+def _add(
+    figures: Sequence[_Figure], getters: Sequence[Callable[[Record], Value] | None], records: Sequence[Record]
+) -> None:
+    for figure, get in zip(figures, getters, strict=True):
+        values = records if get is None else [value for value in map(get, records) if value is not None]
+        if values:
+            figure.add(values)
+
+
+def _mark(table: TableBinding, groups: Sequence[str]) -> Callable[[Record], Hashable] | None:
+    """Return a function from a row to what rows of its group have in common; None where there is one group."""
+    if not groups:
+        return None
+    if all(has_one_type(table.schema, (name,)) and not _may_be_nan(table, name) for name in groups):
+        getters = [table.value_getter(name) for name in groups]  # values of one type are equal as their keys are
+        return getters[0] if len(getters) == 1 else lambda record: tuple([get(record) for get in getters])
+    order = sort_key(table, tuple((name, False) for name in groups))
+    return lambda record: order((b"", record))
+
+
+def _may_be_nan(table: TableBinding, field: str) -> bool:
+    return table.schema is None or table.schema.fields[field].kind == "float"
 
 
 def _require_fit(table: TableBinding, wanted: Mapping[str, Aggregate]) -> None:
@@ -108,89 +142,103 @@ def _require_fit(table: TableBinding, wanted: Mapping[str, Aggregate]) -> None:
 
 
 class _Figure(Protocol):
-    def add(self, value: Value) -> None: ...
+    def add(self, values: Sequence[Value]) -> None: ...  # at least one, none of them null
     def result(self) -> Value: ...
 
 
 def _maker(table: TableBinding, wanted: Aggregate) -> Callable[[], _Figure]:
-    if wanted.function == "count":
+    field = wanted.field
+    if wanted.function == "count" or field is None:
         return _Count
-    assert wanted.field is not None, "counting alone needs no field"
     if wanted.function == "sum":
         return _Sum
     if wanted.function == "avg":
         return _Average
-    field, is_before = wanted.field, _is_before(table, wanted.field)
-    if wanted.function == "min":
-        return lambda: _Extreme(is_before, lambda value: table.restored(field, value))
-    return lambda: _Extreme(lambda value, best: is_before(best, value), lambda value: table.restored(field, value))
+    choose = partial(min if wanted.function == "min" else max, key=_order(table, field))
+    return lambda: _Extreme(choose, lambda value: table.restored(field, value))
 
 
-def _is_before(table: TableBinding, field: str) -> Callable[[Value, Value], bool]:
-    """Return a function that tells whether one value comes before another one in the order of keys."""
+def _order(table: TableBinding, field: str) -> Callable[[Value], Any] | None:  # Any: what can be compared
+    """Return what values are compared by, so that they are in the order of keys; None for the values themselves."""
     if not has_one_type(table.schema, (field,)):
-        return lambda one, other: encode_untyped(one) < encode_untyped(other)
-    assert table.schema is not None, "else there is no one type"
-    if table.schema.fields[field].kind == "float":
-        return lambda one, other: one < other or (other != other and one == one)  # noqa: PLR0124  # NaN comes last
-    return lambda one, other: bool(one < other)
+        return encode_untyped
+    return (lambda value: (value != value, value)) if _may_be_nan(table, field) else None  # noqa: PLR0124  # NaN is last
 
 
 class _Count:
     def __init__(self) -> None:
         self._count = 0
 
-    def add(self, value: Value) -> None:  # noqa: ARG002  # whatever it is, it counts
-        self._count += 1
+    def add(self, values: Sequence[Value]) -> None:
+        self._count += len(values)
 
     def result(self) -> int:
         return self._count
 
 
 class _Extreme:
-    def __init__(self, is_better: Callable[[Value, Value], bool], restore: Callable[[Value], Value]) -> None:
-        self._is_better = is_better
+    def __init__(self, choose: Callable[[Sequence[Value]], Value], restore: Callable[[Value], Value]) -> None:
+        self._choose = choose
         self._restore = restore
-        self._best: Value = None
+        self._best: list[Value] = []
 
-    def add(self, value: Value) -> None:
-        if self._best is None or self._is_better(value, self._best):
-            self._best = value
+    def add(self, values: Sequence[Value]) -> None:
+        self._best = [self._choose([*self._best, *values])]
 
     def result(self) -> Value:
-        return self._restore(self._best)
+        return self._restore(self._best[0]) if self._best else None
 
 
 class _Sum:
     def __init__(self) -> None:
         self.count = 0
         self._integers = 0
-        self._floats: float | None = None
-        self._lost = 0.0  # what rounding has taken from the sum of the floats (Neumaier's method)
+        self._floats: list[float] = []  # sums of parts, each rounded once
         self._decimals: Decimal | None = None
 
-    def add(self, value: Value) -> None:
-        self.count += 1
-        if isinstance(value, float):
-            before = self._floats or 0.0
-            total = self._floats = before + value
-            self._lost += (before - total) + value if abs(before) >= abs(value) else (value - total) + before
-        elif isinstance(value, Decimal):
-            self._decimals = value if self._decimals is None else _DECIMALS.add(self._decimals, value)
-        elif isinstance(value, int) and not isinstance(value, bool):
-            self._integers += value
+    def add(self, values: Sequence[Value]) -> None:
+        self.count += len(values)
+        kinds = set(map(type, values))
+        if kinds == {int}:
+            self._integers += sum(values)
+        elif kinds == {float}:
+            self._floats.append(_float_sum(values))
+            if len(self._floats) > _MOST_PARTS:
+                self._floats = [_float_sum(self._floats)]
+        elif kinds == {Decimal}:
+            for value in values:
+                self._decimals = value if self._decimals is None else _DECIMALS.add(self._decimals, value)
+        elif kinds <= {int, float, Decimal}:
+            for kind in kinds:
+                self.add([value for value in values if type(value) is kind])
+            self.count -= len(values)
         else:
             raise UsageError("A column that is summed up holds something else than numbers")
 
     def result(self) -> int | float | Decimal:
-        if self._floats is not None and self._decimals is not None:
+        if self._floats and self._decimals is not None:
             raise UsageError("Floats and decimals cannot be summed up together: one is exact, the other is not")
-        if self._floats is not None:
-            exact = self._floats + self._lost if isfinite(self._floats) else self._floats
-            return exact + self._integers
+        if self._floats:
+            return _float_sum([*self._floats, self._integers])
         if self._decimals is not None:
             return _DECIMALS.add(self._decimals, Decimal(self._integers))
         return self._integers
+
+
+def _float_sum(values: Sequence[float]) -> float:
+    try:
+        return fsum(values)
+    except ValueError:  # infinities of both signs
+        return nan
+    except OverflowError:  # on the way, at least
+        return _as_float(lambda: sum(map(float, values)))
+
+
+def _as_float(compute: Callable[[], float]) -> float:
+    try:
+        return compute()
+    except OverflowError:
+        raise UsageError("The figure is beyond what a float can hold") from None
 
 
 class _Average(_Sum):
@@ -201,4 +249,4 @@ class _Average(_Sum):
         if isinstance(total, Decimal):
             digits = len(total.as_tuple().digits) + _MORE_DIGITS
             return Context(prec=digits).divide(total, Decimal(self.count))
-        return total / self.count
+        return _as_float(lambda: total / self.count)

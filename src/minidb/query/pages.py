@@ -17,7 +17,7 @@ from minidb.encoding.keys import successor
 from minidb.engines.port import ReadTransaction
 from minidb.query.page_token import Position
 from minidb.query.plan import IndexScan, Plan, Range, TableScan, Union
-from minidb.query.run import Counters, Order, SortKey, filtered, inverted, sort_key
+from minidb.query.run import Counters, Order, SortKey, filtered, inverted, rows_of, sort_key
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import LARGEST_UNCUT_BYTES
 from minidb.tables.reading import Found
@@ -49,14 +49,15 @@ def find_page(
     access = None if isinstance(plan.access, Union) or plan.sort or _order_of(plan, order) != order else plan.access
     rows: Iterable[Found]
     if access is None:
-        rows = filtered(transaction, table, plan, counters, None)
+        rows = rows_of(filtered(transaction, table, plan, counters, None))
         if after is not None:
             rows = (found for found in rows if key_of(found) > after.key)
         page = nsmallest(size + 1, rows, key=key_of)
     else:
         if after is not None and after.way == _id_of(table, access):
             plan = replace(plan, access=_from(access, after.at))
-        rows = filtered(transaction, table, plan, counters, key_of if isinstance(access, IndexScan) else None)
+        straight = key_of if isinstance(access, IndexScan) else None
+        rows = rows_of(filtered(transaction, table, plan, counters, straight))
         if after is not None:
             rows = dropwhile(lambda found: key_of(found) <= after.key, rows)
         page = list(islice(rows, size + 1))

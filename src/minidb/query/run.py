@@ -1,19 +1,24 @@
-"""Running a plan: rows one after another, from one snapshot, and no more of them than are asked for."""
+"""Running a plan: rows, page after page, from one snapshot, and no more of them than are asked for.
+
+A page is two lists, as ``tables.reading`` has them. Pages are handed on whole: whatever is done for each row alone
+costs more than finding it in the index did. Where a limit says how many rows are wanted, the first page has so many.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
-from itertools import islice
+from itertools import compress
 from typing import Final
 
 from minidb.conditions.match import compile_test
 from minidb.encoding.keys import encode_value
 from minidb.encoding.rows import Record
 from minidb.encoding.untyped import encode_untyped
-from minidb.engines.port import ReadTransaction
-from minidb.query.plan import Access, IndexScan, Plan, TableScan, Union
+from minidb.engines.port import ReadTransaction, Space
+from minidb.query.plan import Access, IndexScan, Plan, Range, TableScan, Union
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import LARGEST_UNCUT_BYTES, row_key_of
 from minidb.tables.reading import Found, FoundMany, decode_many, find_by_keys
@@ -39,69 +44,94 @@ class Counters:
     returned: int = 0
 
 
-def run(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> Iterator[Found]:
-    """Yield the rows of a plan."""
+def run(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> Iterator[FoundMany]:
+    """Yield the rows of a plan, in pages of at least one."""
+    skipped, remaining = plan.offset, sys.maxsize if plan.limit is None else plan.limit
+    if remaining == 0:
+        return
     order = sort_key(table, plan.order) if plan.order else None
-    rows = filtered(transaction, table, plan, counters, order)
-    if plan.sort:
-        rows = iter(_sorted(rows, table, plan))
-    stop = None if plan.limit is None else plan.offset + plan.limit
-    for found in islice(rows, plan.offset, stop):
-        counters.returned += 1
-        yield found
+    pages = filtered(transaction, table, plan, counters, order)
+    for keys, records in _sorted(pages, table, plan) if plan.sort else pages:
+        if skipped or len(keys) > remaining:
+            page = slice(skipped, skipped + remaining)
+            skipped = max(0, skipped - len(keys))
+            keys, records = keys[page], records[page]  # noqa: PLW2901  # what is left of the page
+        if keys:
+            counters.returned += len(keys)
+            yield keys, records
+            remaining -= len(keys)
+            if remaining == 0:
+                return
 
 
 def count(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> int:
     """Return how many rows a plan finds, from keys alone where nothing must be asked of the rows."""
+    if plan.limit == 0:
+        return 0
     stop = None if plan.limit is None else plan.offset + plan.limit
     if plan.filter is not None or isinstance(plan.access, Union):
-        found = sum(1 for _ in islice(filtered(transaction, table, plan, counters, None), stop))
+        found = 0
+        for keys, _ in filtered(transaction, table, plan, counters, None):
+            found += len(keys)
+            if stop is not None and found >= stop:
+                break
     elif isinstance(plan.access, TableScan) and plan.access.is_whole:
         found = transaction.count(table.space)
     else:
         space = table.space if isinstance(plan.access, TableScan) else plan.access.index.space
-        keys = (
-            key
-            for one in plan.access.ranges
-            for page in transaction.scan_keys(space, one.start, one.stop)
-            for key in page
-        )
-        found = sum(1 for _ in islice(keys, stop))
+        found = _count_keys(transaction, space, plan.access.ranges, stop)
         counters.examined += found
     if stop is not None:
         found = min(found, stop)
     return max(0, found - plan.offset)
 
 
+def _count_keys(transaction: ReadTransaction, space: Space, ranges: Sequence[Range], stop: int | None) -> int:
+    """Return how many keys ranges hold, and ``stop`` if they are more."""
+    found = 0
+    for one in ranges:
+        for page in transaction.scan_keys(space, one.start, one.stop, first_page=stop):
+            found += len(page)
+            if stop is not None and found >= stop:
+                return stop
+    return found
+
+
 def filtered(
     transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters, order: SortKey | None
-) -> Iterator[Found]:
-    """Yield the rows that a plan's access finds and its filter lets through.
+) -> Iterator[FoundMany]:
+    """Yield the rows that a plan's access finds and its filter lets through; pages may be empty.
 
     ``order`` puts rows in order whose values were cut in an index; None where no order is asked for.
     """
     test = None if plan.filter is None else compile_test(plan.filter, table.schema, table.value_getter)
-    for keys, records in _pages(transaction, table, plan.access, order):
+    wanted = None if plan.sort or plan.limit is None else plan.offset + plan.limit
+    for keys, records in _pages(transaction, table, plan.access, wanted, order):
         counters.examined += len(keys)
         if test is None:
-            yield from zip(keys, records, strict=True)
+            yield keys, records
         else:
-            yield from ((key, record) for key, record in zip(keys, records, strict=True) if test(record))
+            is_wanted = list(map(test, records))
+            yield list(compress(keys, is_wanted)), list(compress(records, is_wanted))
 
 
 def _pages(
-    transaction: ReadTransaction, table: TableBinding, access: Access, order: SortKey | None = None
+    transaction: ReadTransaction,
+    table: TableBinding,
+    access: Access,
+    first_page: int | None,
+    order: SortKey | None = None,
 ) -> Iterator[FoundMany]:
     match access:
         case TableScan(ranges, reverse, _):
             for one in ranges:
-                for page in transaction.scan(table.space, one.start, one.stop, reverse=reverse):
+                for page in transaction.scan(table.space, one.start, one.stop, reverse=reverse, first_page=first_page):
                     keys = [key for key, _ in page]
                     yield decode_many(table, keys, [data for _, data in page])
         case IndexScan():
             pages: Iterator[_Page] = (
                 (entries, *find_by_keys(transaction, table, access.index, keys))
-                for entries, keys in _entries(transaction, access)
+                for entries, keys in _entries(transaction, access, first_page)
             )
             if access.may_repeat:
                 pages = _without_repeats(pages)
@@ -112,7 +142,7 @@ def _pages(
         case Union(accesses):
             seen: set[bytes] = set()
             for branch in accesses:
-                for keys, records in _pages(transaction, table, branch):
+                for keys, records in _pages(transaction, table, branch, first_page):
                     fresh = _fresh(keys, seen)
                     yield [keys[place] for place in fresh], [records[place] for place in fresh]
 
@@ -134,14 +164,17 @@ def _fresh(keys: list[bytes], seen: set[bytes]) -> list[int]:
     return fresh
 
 
-def _entries(transaction: ReadTransaction, access: IndexScan) -> Iterator[tuple[list[bytes], list[bytes]]]:
+def _entries(
+    transaction: ReadTransaction, access: IndexScan, first_page: int | None
+) -> Iterator[tuple[list[bytes], list[bytes]]]:
     """Yield the keys of entries, and those of their rows."""
+    space, reverse = access.index.space, access.reverse
     for one in access.ranges:
-        if access.index.unique or access.reverse:
-            for page in transaction.scan(access.index.space, one.start, one.stop, reverse=access.reverse):
-                yield [key for key, _ in page], [row_key or row_key_of(key) for key, row_key in page]
+        if access.index.unique:
+            for page in transaction.scan(space, one.start, one.stop, reverse=reverse, first_page=first_page):
+                yield [key for key, _ in page], [row_key for _, row_key in page]
         else:
-            for keys in transaction.scan_keys(access.index.space, one.start, one.stop):
+            for keys in transaction.scan_keys(space, one.start, one.stop, reverse=reverse, first_page=first_page):
                 yield keys, list(map(row_key_of, keys))
 
 
@@ -167,12 +200,18 @@ def _straightened(pages: Iterator[_Page], order: SortKey) -> Iterator[FoundMany]
     yield [key for key, _ in held], [record for _, record in held]
 
 
-def _sorted(rows: Iterator[Found], table: TableBinding, plan: Plan) -> list[Found]:
-    """Return the rows in order: all of them, or with a heap as many as are asked for."""
+def _sorted(pages: Iterator[FoundMany], table: TableBinding, plan: Plan) -> Iterator[FoundMany]:
+    """Yield one page, the rows in order: all of them, or with a heap as many as are asked for."""
     order = sort_key(table, plan.sort)
-    if plan.limit is None:
-        return sorted(rows, key=order)
-    return nsmallest(plan.offset + plan.limit, rows, key=order)
+    rows = rows_of(pages)
+    ordered = sorted(rows, key=order) if plan.limit is None else nsmallest(plan.offset + plan.limit, rows, order)
+    yield [key for key, _ in ordered], [record for _, record in ordered]
+
+
+def rows_of(pages: Iterator[FoundMany]) -> Iterator[Found]:
+    """Yield the rows of pages one by one."""
+    for page in pages:
+        yield from zip(*page, strict=True)
 
 
 def sort_key(table: TableBinding, order: Order) -> SortKey:

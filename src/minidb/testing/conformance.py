@@ -70,8 +70,8 @@ def pairs(
     pages = list(transaction.scan(space, start, stop, reverse=reverse, limit=limit))
     assert all(pages), "a scan yields lists of at least one pair"
     found = [pair for page in pages for pair in page]
-    if not reverse and limit is None:
-        keys = [key for page in transaction.scan_keys(space, start, stop) for key in page]
+    if limit is None:
+        keys = [key for page in transaction.scan_keys(space, start, stop, reverse=reverse) for key in page]
         expect(keys, [key for key, _ in found], "scan_keys yields the keys that scan yields")
     return found
 
@@ -155,6 +155,32 @@ def check_long_scans_are_whole_and_limits_hold(engine: Engine) -> None:
         for limit in (0, 1, 63, 64, 65, 1000, 4999, 5000, 6000):
             expect(pairs(snapshot, A, limit=limit), ordered[:limit], f"limit={limit}")
             expect(pairs(snapshot, A, reverse=True, limit=limit), ordered[::-1][:limit], f"limit={limit} backwards")
+
+
+def check_a_first_page_is_as_long_as_asked(engine: Engine) -> None:
+    items = _numbered(5000)
+    _fill(engine, A, items)
+    added, removed = {b"k000000 and more": b"1"}, [b"k000001", b"k004998"]
+    with reading(engine) as snapshot:
+        _expect_first_pages(snapshot, items)
+    with writing(engine) as transaction:
+        _expect_first_pages(transaction, items)
+        transaction.put_many(A, added)
+        transaction.delete_many(A, removed)
+        _expect_first_pages(transaction, {key: value for key, value in (items | added).items() if key not in removed})
+
+
+def _expect_first_pages(transaction: ReadTransaction, wanted: dict[bytes, bytes]) -> None:
+    for reverse in (False, True):
+        ordered = sorted(wanted.items(), reverse=reverse)
+        for first_page in (1, 2, 100, 5000, 6000):
+            what = f"first_page={first_page}, reverse={reverse}"
+            pages = list(transaction.scan(A, reverse=reverse, first_page=first_page))
+            expect([pair for page in pages for pair in page], ordered, what)
+            keys = list(transaction.scan_keys(A, reverse=reverse, first_page=first_page))
+            expect([key for page in keys for key in page], [key for key, _ in ordered], what)
+            for first in (pages[0], keys[0]):
+                assert len(first) <= first_page, f"{what}: the first list has {len(first)}"
 
 
 def check_a_scan_may_be_left_half_way(engine: Engine) -> None:
@@ -533,6 +559,7 @@ ENGINE_CHECKS: Final[tuple[Callable[[Engine], None], ...]] = (
     check_scans_are_in_the_order_of_bytes,
     check_ranges_hold_their_start_and_not_their_stop,
     check_long_scans_are_whole_and_limits_hold,
+    check_a_first_page_is_as_long_as_asked,
     check_a_scan_may_be_left_half_way,
     check_keys_and_values_may_be_large,
     check_a_snapshot_never_changes,
