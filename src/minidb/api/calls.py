@@ -141,6 +141,21 @@ class Calls:
             if held is not None:
                 self.connection_pool.take_back(held)
 
+    @contextmanager
+    def committed(self) -> Iterator[ReadTransaction]:
+        """Yield a snapshot of what is committed, also where the caller is in a transaction."""
+        held = self._hold(None)
+        try:
+            self.require_open()
+            snapshot = self.engine.begin_read()
+            try:
+                yield snapshot
+            finally:
+                snapshot.close()
+        finally:
+            if held is not None:
+                self.connection_pool.take_back(held)
+
     def _hold(self, connection: Connection | None) -> Connection | None:
         """Take a connection of the pool for a call, if it has been given none."""
         if connection is None:

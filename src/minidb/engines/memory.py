@@ -217,6 +217,9 @@ class _MemorySnapshot:
     def count(self, space: Space) -> int:
         return len(self._spaces[space].keys)
 
+    def spaces(self) -> list[Space]:
+        return sorted(self._spaces)
+
     def close(self) -> None:
         self._end()
 

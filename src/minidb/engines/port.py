@@ -98,6 +98,10 @@ class ReadTransaction(Protocol):
         """Return the number of keys of a space."""
         ...
 
+    def spaces(self) -> list[Space]:
+        """Return the names of all spaces, ``CATALOG`` among them, sorted."""
+        ...
+
     def close(self) -> None:
         """End the snapshot. On a write transaction: roll back, unless it has ended. May be called again."""
         ...

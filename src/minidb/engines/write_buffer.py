@@ -226,6 +226,12 @@ class BufferedTransaction:
         known = self._snapshot.get_many(space, [key for key, _ in overlay])
         return self._snapshot.count(space) + present - sum(value is not None for value in known)
 
+    def spaces(self) -> list[Space]:
+        spaces = set(self._snapshot.spaces())
+        for layer in self._layers:
+            spaces = (spaces - layer.dropped) | layer.created
+        return sorted(spaces)
+
     def _is_touched(self, space: Space) -> bool:
         return any(space in layer.spaces for layer in self._layers)
 
@@ -373,7 +379,7 @@ class _DoomedSnapshot:
     def get(self, *_: object, **__: object) -> NoReturn:
         raise _doomed()
 
-    get_many = scan = scan_keys = count = get
+    get_many = scan = scan_keys = count = spaces = get
 
     def close(self) -> None:
         """Do nothing: the base closes the snapshot that it gave."""

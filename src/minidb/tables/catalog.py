@@ -19,7 +19,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from minidb.encoding.keys import encode_values, successor
+from minidb.encoding.keys import decode_values, encode_values, successor
 from minidb.encoding.rows import decode_document, encode_document
 from minidb.engines.port import CATALOG, ReadTransaction, Space, WriteTransaction
 from minidb.exceptions import (
@@ -187,6 +187,27 @@ def _mappings(transaction: ReadTransaction) -> Iterator[MappingBinding]:
     for page in transaction.scan(CATALOG, _MAPPING_PREFIX, successor(_MAPPING_PREFIX)):
         for _, data in page:
             yield MappingBinding(MappingDefinition.from_document(decode_document(data)))
+
+
+CatalogEntry = TableDefinition | MappingDefinition | int | None
+"""What an entry says: a definition; the next id; or nothing more than that the format is known."""
+
+
+def read_entry(key: bytes, data: bytes) -> CatalogEntry:
+    """Return what one entry of the catalog says. Raises ``CorruptionError`` for what no catalog has."""
+    document = decode_document(data)
+    match decode_values(key):
+        case ("format",) if document["format"] == FORMAT:
+            return None
+        case ("secret",) if isinstance(document["secret"], bytes):
+            return None
+        case ("next id",) if type(document["next"]) is int:
+            return int(document["next"])
+        case ("table", int(number)) if document["id"] == number:
+            return TableDefinition.from_document(document)
+        case ("mapping", int(number)) if document["id"] == number:
+            return MappingDefinition.from_document(document)
+    raise CorruptionError("An entry of the catalog is none that this version knows")
 
 
 def is_initialised(transaction: ReadTransaction) -> bool:

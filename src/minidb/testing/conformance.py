@@ -101,6 +101,7 @@ def _numbered(count: int) -> dict[bytes, bytes]:
 
 def check_a_new_engine_has_an_empty_catalog(engine: Engine) -> None:
     with reading(engine) as snapshot:
+        expect(snapshot.spaces(), [CATALOG], "the catalog is the only space")
         expect(snapshot.count(CATALOG), 0, "the catalog exists and is empty")
         expect(pairs(snapshot, CATALOG), [], "the catalog exists and is empty")
         expect(snapshot.get(CATALOG, b"x"), None, "an absent key is None")
@@ -220,7 +221,8 @@ def check_a_snapshot_never_changes(engine: Engine) -> None:
         expect(before.count(A), 2, "nor in its count")
         with writing(engine) as transaction:
             transaction.drop_space(A)
-        expect(before.get(A, b"gone"), b"old", "nor a drop of the space")
+        expect(before.spaces(), [A, CATALOG], "nor a drop of the space in the names of all")
+        expect(before.get(A, b"gone"), b"old", "nor in what it held")
         with writing(engine) as transaction:
             transaction.create_space(A)
             transaction.put_many(A, {b"gone": b"again"})
@@ -358,7 +360,10 @@ def check_spaces_come_and_go(engine: Engine) -> None:
         expect(pairs(transaction, names[0]), [], "a space that is made again is empty")
         transaction.create_space(A)
         transaction.drop_space(A)
+        there = sorted({CATALOG, *names} - set(names[2::2]))
+        expect(transaction.spaces(), there, "a transaction names the spaces as it has left them")
     with reading(engine) as snapshot:
+        expect(snapshot.spaces(), there, "all spaces are named, in their order")
         expect(pairs(snapshot, names[0]), [], "also once committed")
         for name in names[1::2]:
             expect(pairs(snapshot, name), [(b"name", name.encode())], "no space has another one's keys")
@@ -477,6 +482,7 @@ def check_spaces_obey_savepoints(engine: Engine) -> None:
         transaction.drop_space(A)
         transaction.create_space(B)
         transaction.rollback_to_savepoint()
+        expect(transaction.spaces(), [A, CATALOG], "what was made and dropped is undone")
         expect(pairs(transaction, A), [(b"a", b"1")], "a drop is undone")
         transaction.savepoint()
         transaction.create_space(B)

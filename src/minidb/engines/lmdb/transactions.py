@@ -123,6 +123,10 @@ class LmdbSnapshot:
         except lmdb.Error as error:
             raise self._failure(error) from error
 
+    def spaces(self) -> list[Space]:
+        self._live()
+        return sorted(self._handles)
+
     def close(self) -> None:
         if self._transaction is not None:
             if self._fork_count == self._environment.fork_count:

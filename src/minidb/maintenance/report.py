@@ -1,0 +1,116 @@
+"""What ``verify`` has found: the report that a person reads, and a program too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+MOST_FINDINGS: Final = 1000
+"""Findings that a report keeps. Of more it knows the number only: a ruined disk must not fill the memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong.
+
+    ``code`` is a stable word such as ``"row-damaged"``, ``message`` a sentence without values, ``hint`` what to do. The
+    other facts are None where they do not apply; ``id`` is that of the row, or the key of the mapping's item, and
+    ``key`` the bytes that it, or an index entry, is stored at.
+    """
+
+    code: str
+    message: str
+    hint: str
+    table: str | None = None
+    index: str | None = None
+    mapping: str | None = None
+    id: object = None
+    key: bytes | None = None
+
+    def to_dict(self) -> dict[str, Any]:  # Any: JSON
+        """Return the facts that apply, for JSON: bytes in hexadecimal, ids that JSON has no type for as their repr."""
+        facts = {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "table": self.table,
+            "index": self.index,
+            "mapping": self.mapping,
+            "id": self.id if isinstance(self.id, str | int | float | None) else repr(self.id),
+            "key": None if self.key is None else self.key.hex(),
+        }
+        return {name: value for name, value in facts.items() if value is not None}
+
+    def __str__(self) -> str:
+        where = [
+            f"{what} {value!r}"
+            for what, value in (("table", self.table), ("index", self.index), ("mapping", self.mapping))
+            if value is not None
+        ]
+        if self.id is not None:
+            where.append(f"id {self.id!r}" if self.mapping is None else f"key {self.id!r}")
+        elif self.key is not None:
+            where.append(f"key {self.key.hex()}")
+        place = f"{', '.join(where)}: " if where else ""
+        return f"[{self.code}] {place}{self.message} ({self.hint})"
+
+
+@dataclass(slots=True, kw_only=True)
+class VerifyReport:
+    """What was examined, and what is wrong with it. ``str()`` of it is for people, ``to_dict()`` for JSON.
+
+    True in a condition if nothing is wrong.
+    """
+
+    tables: dict[str, int] = field(default_factory=dict)
+    """The rows that were read, by table."""
+
+    indexes: dict[str, int] = field(default_factory=dict)
+    """The entries that were read, by ``table.index``."""
+
+    mappings: dict[str, int] = field(default_factory=dict)
+    """The items that were read, by mapping."""
+
+    findings: list[Finding] = field(default_factory=list)
+    """The first ``MOST_FINDINGS`` of them."""
+
+    finding_count: int = 0
+    """How many there were."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.finding_count == 0
+
+    def add(self, finding: Finding) -> None:
+        """Take in a finding."""
+        self.finding_count += 1
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(finding)
+
+    def to_dict(self) -> dict[str, Any]:  # Any: JSON
+        """Return the report for JSON."""
+        return {
+            "ok": self.ok,
+            "tables": dict(self.tables),
+            "indexes": dict(self.indexes),
+            "mappings": dict(self.mappings),
+            "finding_count": self.finding_count,
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        rows, entries, items = (sum(one.values()) for one in (self.tables, self.indexes, self.mappings))
+        examined = (
+            f"{len(self.tables)} tables with {rows} rows, {len(self.indexes)} indexes with {entries} entries, "
+            f"{len(self.mappings)} mappings with {items} items"
+        )
+        if self.ok:
+            return f"ok: {examined}"
+        lines = [f"{self.finding_count} findings in {examined}", *map(str, self.findings)]
+        if self.finding_count > len(self.findings):
+            lines.append(f"… and {self.finding_count - len(self.findings)} more")
+        return "\n".join(lines)

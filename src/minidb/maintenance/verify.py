@@ -1,0 +1,361 @@
+"""Verify: whether everything that is stored agrees with itself.
+
+Read in one snapshot, in constant memory: the catalog, each row (its checksum, its key, whether its definition admits
+it), each index both ways, each item of a mapping, the ids given out. An index agrees with its rows if every entry that
+the rows must have is found, and there are no others: the two sides are compared as sums of hashes, and only where these
+differ is each entry asked for its row.
+
+It goes through the engine port, so it sees what any reader would see, beside readers and writers. How an engine builds
+its file is examined only by reading all of it: LMDB's own verifier reads files that nobody has open, and calls some
+whole ones damaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from operator import ge
+from typing import Any, Final
+
+from minidb.encoding.integers import decode_integer
+from minidb.encoding.items import decode_item_key, encode_item_key
+from minidb.engines.port import CATALOG, Pair, ReadTransaction, Space
+from minidb.exceptions import CorruptionError, EngineError, MiniDBError, SchemaValidationError
+from minidb.maintenance.progress import Progress
+from minidb.maintenance.report import Finding, VerifyReport
+from minidb.tables.binding import TableBinding
+from minidb.tables.catalog import SEQUENCES, CatalogEntry, read_entry
+from minidb.tables.definitions import MappingDefinition, TableDefinition
+from minidb.tables.index_entries import LARGEST_KEY_BYTES, IndexBinding, Values, row_key_of
+from minidb.tables.mappings import MappingBinding
+
+_RESTORE: Final = "stop writing and restore a backup"
+_REBUILD: Final = "drop the index and create it again"
+
+_UNFIT: Final = (TypeError, ValueError, OverflowError, LookupError)
+"""What encoding raises for values that no row can have."""
+
+
+def verify(snapshot: ReadTransaction, progress: Progress | None = None) -> VerifyReport:
+    """Examine all that a snapshot holds, and report what is wrong with it.
+
+    ``progress`` is given the rows, entries and items read so far, and how many there are.
+    """
+    return _Verifier(snapshot, progress).run()
+
+
+class _Verifier:
+    def __init__(self, snapshot: ReadTransaction, progress: Progress | None) -> None:
+        self._snapshot = snapshot
+        self._progress = progress
+        self._report = VerifyReport()
+        self._spaces = set(snapshot.spaces())
+        self._owned: set[Space] = {CATALOG, SEQUENCES}
+        self._done = self._total = 0
+
+    def run(self) -> VerifyReport:
+        tables: list[TableDefinition] = []
+        mappings: list[MappingDefinition] = []
+        with self._reading():
+            for definition in self._definitions():
+                if isinstance(definition, TableDefinition):
+                    tables.append(definition)
+                else:
+                    mappings.append(definition)
+        self._check_ownership(tables, mappings)
+        self._total = sum(self._snapshot.count(space) for space in self._spaces - {CATALOG, SEQUENCES})
+        for table in tables:
+            with self._reading(table=table.name):
+                self._check_table(table)
+        for mapping in mappings:
+            with self._reading(mapping=mapping.name):
+                self._check_mapping(MappingBinding(mapping))
+        with self._reading():
+            self._check_sequences({table.id for table in tables if not table.primary_key})
+        self._tell(0)
+        return self._report
+
+    def _find(self, code: str, message: str, hint: str = _RESTORE, **where: Any) -> None:  # Any: a finding's facts
+        self._report.add(Finding(code=code, message=message, hint=hint, **where))
+
+    @contextmanager
+    def _reading(self, **where: str) -> Iterator[None]:
+        """Make a finding of what the engine cannot read, and go on with the next part."""
+        try:
+            yield
+        except (CorruptionError, EngineError) as error:
+            self._find("unreadable", f"it cannot be read to its end: {error.message}", **where)
+
+    def _tell(self, read: int) -> None:
+        self._done += read
+        if self._progress is not None:
+            self._progress(self._done, max(self._total, self._done))
+
+    # --- the catalog --------------------------------------------------------------------------------------------------
+
+    def _definitions(self) -> Iterator[TableDefinition | MappingDefinition]:
+        """Yield the definitions that can be read."""
+        next_id, highest_id, names = 1, 0, set[str]()
+        for page in self._pages(CATALOG):
+            for key, data in page:
+                entry = self._entry(key, data)
+                if isinstance(entry, int):
+                    next_id = entry
+                elif entry is not None:
+                    highest_id = max(highest_id, entry.id, *(index.id for index in _indexes(entry)))
+                    if entry.name in names:
+                        self._find("name-taken", "two definitions have this name", **_named(entry))
+                        continue
+                    names.add(entry.name)
+                    yield entry
+        if next_id <= highest_id:
+            self._find("next-id-wrong", "the catalog would give out an id that is taken")
+
+    def _entry(self, key: bytes, data: bytes) -> CatalogEntry:
+        try:
+            return read_entry(key, data)
+        except (MiniDBError, *_UNFIT) as error:
+            reason = error.message if isinstance(error, MiniDBError) else "it contradicts itself"
+            self._find("definition-damaged", f"an entry of the catalog cannot be read: {reason}", key=key)
+            return None
+
+    def _check_ownership(self, tables: Sequence[TableDefinition], mappings: Sequence[MappingDefinition]) -> None:
+        """Each definition has a space of its own, and each space is some definition's."""
+        definitions: list[TableDefinition | MappingDefinition] = [*tables, *mappings]
+        for definition in definitions:
+            for owner in (definition, *_indexes(definition)):
+                where = _named(definition)
+                if owner is not definition:
+                    where["index"] = owner.name
+                if owner.space in self._owned:
+                    self._find("id-taken", "it shares its space with another definition", **where)
+                elif owner.space not in self._spaces:
+                    self._find("space-missing", "there is no space for what it holds", **where)
+                self._owned.add(owner.space)
+        if SEQUENCES not in self._spaces:
+            self._find("space-missing", "there is no space for the ids that were given out")
+        for space in sorted(self._spaces - self._owned):
+            self._find("space-unknown", f"space {space!r} belongs to no definition", key=None)
+
+    def _check_sequences(self, automatic: set[int]) -> None:
+        if SEQUENCES not in self._spaces:
+            return
+        for page in self._pages(SEQUENCES):
+            for key, data in page:
+                try:
+                    is_right = decode_integer(key) in automatic and decode_integer(data) > 0
+                except CorruptionError:
+                    is_right = False
+                if not is_right:
+                    self._find("sequence-wrong", "what is kept of ids given out is no table's, or no id", key=key)
+
+    # --- tables -------------------------------------------------------------------------------------------------------
+
+    def _check_table(self, definition: TableDefinition) -> None:
+        if definition.space not in self._spaces:
+            return
+        name = definition.name
+        try:
+            table = TableBinding(definition, definition.schema)
+        except _UNFIT:  # such as an index on a field that there is not
+            self._find("definition-damaged", "the definition contradicts itself", table=name)
+            return
+        checks = [_IndexCheck(index) for index in table.indexes if index.space in self._spaces]
+        rows = self._report.tables[name] = 0
+        for page in self._pages(table.space, table=name):
+            readable = self._readable_rows(table, page)
+            for check in checks:
+                self._check_entries_of(table, check, readable)
+            rows += len(page)
+            self._report.tables[name] = rows
+        self._check_count(table.space, rows, table=name)
+        for check in checks:
+            with self._reading(table=name, index=check.name):
+                self._check_index(table, check)
+
+    def _readable_rows(self, table: TableBinding, page: list[Pair]) -> list[tuple[bytes, Values]]:
+        """Return the keys and values of a page's rows, and make findings of what is wrong with any."""
+        readable: list[tuple[bytes, Values]] = []
+        for key, data in page:
+            try:
+                readable.append((key, table.values(data)))
+            except CorruptionError as error:
+                where = {"table": table.name, "key": key, "id": _tried(table.id_of, key)}
+                self._find("row-damaged", f"{_sentence(error)}", **where)
+        columns = [table.columns(values) for _, values in readable]
+        try:
+            table.check_many(columns, first_number=0)
+        except (SchemaValidationError, *_UNFIT):
+            for (key, _), one in zip(readable, columns, strict=True):
+                self._check_row(table, key, one)
+        for key, values in readable:
+            if not _is_key_of(table, key, values):
+                message = "the row is stored at a key that is not its own"
+                self._find("row-key-wrong", message, table=table.name, key=key, id=_tried(table.id_of, key))
+        return readable
+
+    def _check_row(self, table: TableBinding, key: bytes, columns: dict[str, Any]) -> None:  # Any: as in TableBinding
+        try:
+            table.check(columns)
+        except (SchemaValidationError, *_UNFIT) as error:
+            errors = error.errors if isinstance(error, SchemaValidationError) else ()
+            fields = ", ".join(sorted({one.field.partition("[")[0] for one in errors})) or "its values"
+            self._find(
+                "row-invalid",
+                f"the row does not fit the definition of its table: {fields}",
+                "update the row to what its schema admits",
+                table=table.name,
+                key=key,
+                id=_tried(table.id_of, key),
+            )
+
+    # --- indexes ------------------------------------------------------------------------------------------------------
+
+    def _check_entries_of(self, table: TableBinding, check: _IndexCheck, rows: Sequence[tuple[bytes, Values]]) -> None:
+        """Look up the entries that rows must have."""
+        expected = [(pair, key) for key, values in rows for pair in _entries_of(check.index, values, key) or ()]
+        expected.sort()  # read fastest so
+        stored = self._snapshot.get_many(check.index.space, [pair[0] for pair, _ in expected])
+        found = [pair for (pair, _), value in zip(expected, stored, strict=True) if pair[1] == value]
+        check.expected += len(found)
+        check.hashes += sum(map(hash, found))
+        if len(found) == len(expected):
+            return
+        for (pair, row_key), value in zip(expected, stored, strict=True):
+            if value is None:
+                code, message = "entry-missing", "the index has no entry for the row"
+            elif value != pair[1]:
+                code, message = "entry-wrong", "the index names another row for the row's value"
+            else:
+                continue
+            where = {"table": table.name, "index": check.name, "key": pair[0], "id": _tried(table.id_of, row_key)}
+            self._find(code, message, _REBUILD, **where)
+
+    def _check_index(self, table: TableBinding, check: _IndexCheck) -> None:
+        """Read all entries; where they are not just those that the rows have, find out which are too many."""
+        entries = hashes = 0
+        label = f"{table.name}.{check.name}"
+        self._report.indexes[label] = 0
+        for page in self._pages(check.index.space, looks_up=False, table=table.name, index=check.name):
+            entries += len(page)
+            hashes += sum(map(hash, page))
+            self._report.indexes[label] = entries
+        self._check_count(check.index.space, entries, table=table.name, index=check.name)
+        if (entries, hashes) == (check.expected, check.hashes):
+            return
+        for page in self._snapshot.scan(check.index.space):
+            for pair in page:
+                problem = self._problem_of_entry(table, check.index, pair)
+                if problem is not None:
+                    where = {"table": table.name, "index": check.name, "key": pair[0]}
+                    self._find("entry-stray", problem, _REBUILD, **where)
+
+    def _problem_of_entry(self, table: TableBinding, index: IndexBinding, pair: Pair) -> str | None:
+        """Return what is wrong with an entry. Nothing is, that one could tell, if its row cannot be read."""
+        key, value = pair
+        row_key = value if index.unique else row_key_of(key)
+        data = self._snapshot.get(table.space, row_key) if 0 < len(row_key) <= LARGEST_KEY_BYTES else None
+        if data is None:
+            return "the entry names a row that is not there"
+        try:
+            values = table.values(data)
+        except CorruptionError:
+            return None
+        entries = _entries_of(index, values, row_key)
+        return None if entries is None or pair in entries else "the entry names a row that has another value"
+
+    # --- mappings -----------------------------------------------------------------------------------------------------
+
+    def _check_mapping(self, mapping: MappingBinding) -> None:
+        if mapping.space not in self._spaces:
+            return
+        items = self._report.mappings[mapping.name] = 0
+        for page in self._pages(mapping.space, mapping=mapping.name):
+            for key, data in page:
+                item_key = _tried(decode_item_key, key)
+                if item_key is None and key != _KEY_OF_NONE:
+                    self._find("item-key-wrong", "the key of an item cannot be read", mapping=mapping.name, key=key)
+                elif _tried(encode_item_key, item_key) != key:
+                    message = "an item is stored at a key that is not its own"
+                    self._find("item-key-wrong", message, mapping=mapping.name, key=key, id=item_key)
+                try:
+                    mapping.value(key, data)
+                except CorruptionError as error:
+                    self._find("item-damaged", _sentence(error), mapping=mapping.name, key=key, id=item_key)
+            items += len(page)
+            self._report.mappings[mapping.name] = items
+        self._check_count(mapping.space, items, mapping=mapping.name)
+
+    # --- any space ----------------------------------------------------------------------------------------------------
+
+    def _pages(self, space: Space, *, looks_up: bool = True, **where: str) -> Iterator[list[Pair]]:
+        """Yield the pages of a space, and make findings of keys out of order or that a look-up does not find."""
+        last: bytes | None = None
+        for page in self._snapshot.scan(space):
+            keys = [key for key, _ in page]
+            if (last is not None and last >= keys[0]) or any(ge(*two) for two in pairwise(keys)):
+                self._find("order-wrong", "keys stand in a wrong order", key=keys[0], **where)
+            last = keys[-1]
+            if looks_up:
+                found = self._snapshot.get_many(space, keys)
+                for (key, value), same in zip(page, found, strict=True):
+                    if same != value:
+                        self._find("key-unreachable", "a scan finds the key, and a look-up does not", key=key, **where)
+            yield page
+            if space not in (CATALOG, SEQUENCES):
+                self._tell(len(page))
+
+    def _check_count(self, space: Space, read: int, **where: str) -> None:
+        counted = self._snapshot.count(space)
+        if counted != read:
+            self._find("count-wrong", f"the engine counts {counted} keys, and there are {read}", **where)
+
+
+class _IndexCheck:
+    """An index, and what its rows say that it must hold: how many entries, and the sum of their hashes."""
+
+    def __init__(self, index: IndexBinding) -> None:
+        self.index = index
+        self.name = index.definition.name
+        self.expected = self.hashes = 0
+
+
+def _entries_of(index: IndexBinding, values: Values, row_key: bytes) -> list[Pair] | None:
+    """Return the entries that a row must have, each once; None for values that no row can have."""
+    try:
+        return index.entries_of(values, row_key)
+    except _UNFIT:
+        return None
+
+
+def _is_key_of(table: TableBinding, key: bytes, values: Values) -> bool:
+    try:
+        if table.has_automatic_ids:
+            return decode_integer(key) > 0
+        return table.key_of(values) == key
+    except (MiniDBError, *_UNFIT):
+        return False
+
+
+_KEY_OF_NONE: Final = encode_item_key(None)
+
+
+def _tried(decode: Callable[[Any], Any], data: object) -> Any:  # Any: an id, whatever it is
+    """Return what a function makes of data, or None where it refuses it."""
+    try:
+        return decode(data)
+    except (CorruptionError, *_UNFIT):
+        return None
+
+
+def _sentence(error: MiniDBError) -> str:
+    return error.message[0].lower() + error.message[1:]
+
+
+def _indexes(definition: TableDefinition | MappingDefinition) -> Sequence[Any]:  # Any: index definitions
+    return definition.indexes if isinstance(definition, TableDefinition) else ()
+
+
+def _named(definition: TableDefinition | MappingDefinition) -> dict[str, str]:
+    return {"table" if isinstance(definition, TableDefinition) else "mapping": definition.name}
