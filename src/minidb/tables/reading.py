@@ -76,8 +76,9 @@ def find_by_index(transaction: ReadTransaction, table: TableBinding, index: Inde
         row_keys = [] if row_key is None else [row_key]
     else:
         row_keys = []
+        fields_bytes = len(prefix) if table.has_automatic_ids else None  # such ids need no long trailer
         for page in transaction.scan_keys(index.space, prefix, successor(prefix)):
-            row_keys += row_keys_of(page, len(prefix), are_short=table.has_automatic_ids)
+            row_keys += row_keys_of(page, fields_bytes=fields_bytes)
     data = _rows_of(transaction, table, index, row_keys)
     if is_cut(prefix):
         whole = index.encode_whole(wanted)
