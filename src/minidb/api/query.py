@@ -21,8 +21,8 @@ from minidb.query import explain, run
 from minidb.query.aggregate import Aggregate, aggregate, parse
 from minidb.query.page_token import query_mark, seal, unseal
 from minidb.query.pages import PageRequest, find_page
-from minidb.query.plan import Plan, TableScan, make_plan
-from minidb.query.run import Counters, Order
+from minidb.query.plan import Order, Plan, TableScan, make_plan
+from minidb.query.run import Counters
 from minidb.tables import writing
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import secret_of

@@ -22,7 +22,7 @@ from minidb.conditions.document import to_document
 from minidb.conditions.predicate import Condition
 from minidb.encoding.rows import decode_document, encode_document
 from minidb.exceptions import PageTokenError
-from minidb.query.run import Order
+from minidb.query.plan import Order
 
 _TAG_BYTES: Final = 16
 

@@ -16,8 +16,8 @@ from itertools import dropwhile, islice
 from minidb.encoding.keys import successor
 from minidb.engines.port import ReadTransaction
 from minidb.query.page_token import Position
-from minidb.query.plan import IndexScan, Plan, Range, TableScan, Union
-from minidb.query.run import Counters, Order, SortKey, filtered, inverted, rows_of, sort_key
+from minidb.query.plan import IndexScan, Order, Plan, Range, TableScan, Union
+from minidb.query.run import Counters, SortKey, filtered, inverted, rows_of, sort_key
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import LARGEST_UNCUT_BYTES
 from minidb.tables.reading import Found

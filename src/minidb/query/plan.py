@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, NamedTuple
 
 from minidb.conditions.implication import conjuncts_of, follows
 from minidb.conditions.match import has_one_type
@@ -25,18 +25,23 @@ from minidb.tables.index_entries import (
     IndexBinding,
 )
 
+Order = tuple[tuple[str, bool], ...]
+"""Fields to sort by, and whether descending."""
+
 MOST_RANGES: Final = 1000
 """Ranges that one access may have. A condition with more values is looked for in a wider range and filtered."""
 
 _NULL: Final = bytes((type_codes.NULL,))
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """A half-open range of keys; None is the open end."""
 
     start: bytes | None
     stop: bytes | None
+
+
+_WHOLE: Final = Range(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class TableScan:
 
     @property
     def is_whole(self) -> bool:
-        return self.ranges == (Range(None, None),)
+        return self.ranges == (_WHOLE,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +87,10 @@ class Plan:
     filter: Condition | None
     """What rows must still be asked; None if the access finds just the right ones."""
 
-    sort: tuple[tuple[str, bool], ...]
-    """Fields to sort by, and whether descending; empty if the access finds the rows in order."""
+    sort: Order
+    """What to sort by; empty if the access finds the rows in order."""
 
-    order: tuple[tuple[str, bool], ...]
+    order: Order
     """The same, if an index finds the rows in order, but for values that it has cut."""
 
     limit: int | None
@@ -95,21 +100,14 @@ class Plan:
 def make_plan(
     table: TableBinding,
     condition: Condition | None,
-    order: tuple[tuple[str, bool], ...],
+    order: Order,
     limit: int | None,
     offset: int,
 ) -> Plan:
     """Return the cheapest plan that is known. REQUIRES a bound condition."""
-    candidates = _candidates(table, condition)
-    best = max(candidates, key=lambda one: (*one.rank, one.gives(order) is not None))
+    candidates = _candidates(table, condition, order)
+    best = max(candidates, key=lambda one: (one.rank, one.gives(order) is not None))
     direction = best.gives(order)
-    if direction is None and limit is not None and best.rank == _NO_RANK:
-        # Nothing narrows the search, but an index in the right order ends it early.
-        for candidate in candidates:
-            found = candidate.gives(order)
-            if found is not None:
-                best, direction = candidate, found
-                break
     return Plan(
         access=best.access(reverse=bool(direction)),
         filter=None if condition is None or best.is_exact else condition,
@@ -125,7 +123,7 @@ def make_plan(
 _NO_RANK: Final = (0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that takes twice as long to make, and one is thrown away for each that is kept
 class _Candidate:
     """One way to the rows."""
 
@@ -153,17 +151,16 @@ class _Candidate:
     others: tuple[_Candidate, ...] = ()
     """The branches, where the way is a union."""
 
-    def gives(self, order: Sequence[tuple[str, bool]]) -> bool | None:
+    def gives(self, order: Order) -> bool | None:
         """Return whether the keys must be read backwards to come in an order; None if they do not come so at all."""
         if not order:
             return False
-        directions = {descending for _, descending in order}
-        wanted = tuple(name for name, _ in order)
-        if self.others or len(directions) > 1:
+        wanted, directions = zip(*order, strict=True)
+        if self.others or len(set(directions)) > 1:
             return None
         for skipped in range(self.fixed + 1):
             if self.fields[skipped : skipped + len(wanted)] == wanted:
-                return directions.pop()
+                return bool(directions[0])
         return None
 
     def access(self, *, reverse: bool) -> Access:
@@ -176,11 +173,19 @@ class _Candidate:
         return IndexScan(self.index, ranges, reverse, self.reasons, may_repeat)
 
 
-def _candidates(table: TableBinding, condition: Condition | None) -> list[_Candidate]:
-    """Return every way, the table scan first: of equals, ``max`` takes the first."""
+def _candidates(table: TableBinding, condition: Condition | None, order: Order = ()) -> list[_Candidate]:
+    """Return every way that may be of use, the table scan first: of equals, ``max`` takes the first."""
     conjuncts = conjuncts_of(condition)
     ways = [_way(table, None, table.definition.primary_key, conjuncts)]
-    ways += [way for index in table.indexes if (way := _way_by_index(table, index, conjuncts)) is not None]
+    asked = {one.path for one in conjuncts if isinstance(one, Comparison | OneOf)}
+    asked.update((name,) for name, _ in order[:1])
+    for index in table.indexes:
+        definition = index.definition
+        if definition.fields[:1] not in asked and definition.where is None:
+            continue  # an index on all rows helps by its first field, or not at all
+        way = _way_by_index(table, index, conjuncts)
+        if way is not None:
+            ways.append(way)
     for conjunct in conjuncts:
         if isinstance(conjunct, Either):
             branches = tuple(_best(table, branch) for branch in conjunct.conditions)
@@ -213,6 +218,9 @@ def _way(
     table: TableBinding, index: IndexBinding | None, fields: tuple[str, ...], conjuncts: Sequence[Condition]
 ) -> _Candidate:
     """Return the way by one index, or by the primary key: equalities first, then one range."""
+    if not fields:  # automatic ids: no condition is about them
+        is_exact = not conjuncts and table.schema is not None
+        return _Candidate(table, None, (), 0, (_WHOLE,), _NO_RANK, is_exact, ())
     prefixes: list[bytes] = [b""]
     used: list[Condition] = []
     equal = fixed = 0
@@ -220,10 +228,13 @@ def _way(
     each = None if index is None else index.each
     for place, field in enumerate(fields):
         found = _contained(conjuncts, field) if place == each else _equality(conjuncts, field)
-        if found is None or len(prefixes) * len(_values(found)) > MOST_RANGES:
+        if found is None:
             break
-        encoded = sorted({_encode(table, index, place, value) for value in _values(found)})
-        prefixes = [prefix + one for prefix, one in product(prefixes, encoded)]
+        values = _values(found)
+        if len(prefixes) * len(values) > MOST_RANGES:
+            break
+        encoded = sorted({_encode(table, index, place, value) for value in values})
+        prefixes = [prefix + one for prefix in prefixes for one in encoded]
         fixed += len(encoded) == 1 and fixed == equal
         equal += 1
         used.append(found)
@@ -236,7 +247,7 @@ def _way(
             narrows = 1
             ranges = [_narrow(table, index, equal, prefix, limits) for prefix in prefixes]
             used += limits
-            is_exact = all(has_one_type(table.schema, (field,)) for _ in limits) and not _may_be_nan(table, field)
+            is_exact = has_one_type(table.schema, (field,)) and not _may_be_nan(table, field)
     is_unique = equal == len(fields) > 0 and (index is None or index.unique) and len(prefixes) == 1
     ranges, was_cut = _cut(ranges, LARGEST_KEY_BYTES if index is None else LARGEST_UNCUT_BYTES)
     where = None if index is None else index.definition.where
@@ -248,7 +259,7 @@ def _way(
         index,
         tuple(None if place == each else field for place, field in enumerate(fields)),
         fixed,
-        tuple(one for one in ranges if one.stop is None or one.start is None or one.start < one.stop),
+        tuple([one for one in ranges if one.stop is None or one.start is None or one.start < one.stop]),
         (int(is_unique), equal, narrows),
         is_exact=is_exact and not was_cut and len(used) == len(conjuncts) and table.schema is not None,
         reasons=tuple(used),
@@ -309,18 +320,20 @@ def _narrow(
     return Range(max(starts), min((stop for stop in stops if stop is not None), default=None))
 
 
-def _cut(ranges: Sequence[Range], length: int) -> tuple[list[Range], bool]:
+def _cut(ranges: list[Range], length: int) -> tuple[list[Range], bool]:
     """Widen ranges to bounds that keys can have. Return also whether any was widened.
 
     Long values are cut in an index, so that a bound that is longer says nothing beyond the cut.
     """
+    if max(map(len, filter(None, chain.from_iterable(ranges))), default=0) <= length:
+        return ranges, False
     cut = []
     for one in ranges:
         start = one.start if one.start is None else one.start[:length]
         stop = one.stop if one.stop is None or len(one.stop) <= length else successor(one.stop[:length])
         cut.append(Range(start, stop))
     # Values that begin alike share one range once it is cut: their rows must not come twice.
-    return list(dict.fromkeys(cut)), list(ranges) != cut
+    return list(dict.fromkeys(cut)), ranges != cut
 
 
 def _encode(table: TableBinding, index: IndexBinding | None, place: int, value: Any) -> bytes:  # Any: as above

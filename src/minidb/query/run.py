@@ -18,13 +18,10 @@ from minidb.encoding.keys import encode_value
 from minidb.encoding.rows import Record
 from minidb.encoding.untyped import encode_untyped
 from minidb.engines.port import ReadTransaction, Space
-from minidb.query.plan import Access, IndexScan, Plan, Range, TableScan, Union
+from minidb.query.plan import Access, IndexScan, Order, Plan, Range, TableScan, Union
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import LARGEST_UNCUT_BYTES, row_keys_of
 from minidb.tables.reading import Found, FoundMany, decode_many, find_by_keys
-
-Order = tuple[tuple[str, bool], ...]
-"""Fields, and whether each is sorted downwards."""
 
 SortKey = Callable[[Found], bytes]
 
