@@ -24,6 +24,7 @@ is the one reader; ``docs/design/key-format.md`` holds the same register with a 
     0x70         decimal: class, exponent, digits, terminator
     0x78         UUID: 16 bytes
     0x80         tuple: its elements, 0x00
+    0x88         map: its keys and values by turns, in the order of the keys, 0x00; in index entries only
     0xFF         (never a type) so that a key plus 0xFF lies above every longer key that begins with it
 
 A new type takes a free code; a code that was ever released is never given to another type.
@@ -57,6 +58,7 @@ TIME: Final = 0x66  # Stored on disk: never renumber.
 DECIMAL: Final = 0x70  # Stored on disk: never renumber.
 UUID: Final = 0x78  # Stored on disk: never renumber.
 TUPLE: Final = 0x80  # Stored on disk: never renumber.
+MAP: Final = 0x88  # Stored on disk: never renumber.
 
 # Inside a number (after its 8 bytes), where an integer code would stand: the infinities, beyond every integer.
 NEGATIVE_INFINITY_REST: Final = 0x20  # Stored on disk: never renumber.

@@ -16,7 +16,7 @@ from minidb.encoding import type_codes
 from minidb.encoding.keys import encode_number, encode_value
 
 _LIST: Final = bytes((type_codes.TUPLE,))
-_MAP: Final = b"\x88"  # Stored on disk: never renumber. No key has a map, so it stands in no register but must be free.
+_MAP: Final = bytes((type_codes.MAP,))
 _END: Final = bytes((type_codes.END,))
 
 
