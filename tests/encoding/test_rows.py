@@ -59,7 +59,9 @@ CODECS: dict[str, Callable[[int], RowCodec]] = {
 
 
 def checksummed(head: bytes, body: bytes) -> bytes:
-    return head + body + (crc32(head + body) ^ int.from_bytes(head, "big")).to_bytes(4, "little")
+    mask = int.from_bytes(head, "big")
+    whole = crc32(head + (crc32(head) ^ mask).to_bytes(4, "little"))
+    return head + body + (crc32(head + body, whole) ^ mask).to_bytes(4, "little")
 
 
 # --- round trip -------------------------------------------------------------------------------------------------------

@@ -5,11 +5,15 @@
               | 0x02 schema_version              the body is a map: a table without a schema, column name to value
     schema_version := 2 bytes, unsigned, big endian
     body     := msgpack                          values as in ``encoding.values``
-    checksum := CRC-32 of head and body, exclusive-or the head as a number, big endian; 4 bytes, little endian
+    checksum := CRC-32 of head and body, begun from the head's constant, exclusive-or the head as a number, big endian;
+                4 bytes, little endian
 
 The CRC-32 of any bytes followed by their own CRC-32 in this order is one constant. The head in it makes that another
 constant for each head, so that one comparison, without cutting the row up, tells a whole row of the right schema
 version from everything else. A row that fails it is ``ChecksumError`` or ``UnsupportedFormatError``, never a value.
+
+Begun from its head's constant, the CRC-32 of a whole row ends at that constant, from which the next row can go on: so
+one CRC-32 checks any number of rows, joined. What is wrong in one of them is carried through all that follow.
 """
 
 from __future__ import annotations
@@ -80,7 +84,6 @@ class RowCodec:
         "_is_map",
         "_mask",
         "_names",
-        "_only_whole",
         "_read_record",
         "_restore",
         "_whole",
@@ -115,7 +118,6 @@ class RowCodec:
         self._head = bytes((MAP_FORMAT if names is None else ARRAY_FORMAT,)) + schema_version.to_bytes(2, "big")
         self._mask = _mask(self._head)
         self._whole = _whole_row_crc(self._head)
-        self._only_whole = frozenset((self._whole,))
         self._wrapped_positions = tuple(wrapped_positions)
         self._restore = restore
         self._has_structs = False
@@ -159,15 +161,22 @@ class RowCodec:
                 data = self._head + _write(values)
             except OverflowError:  # an integer that 64 bits do not hold
                 data = self._head + _write(wrap(values))
-        return data + (crc32(data) ^ self._mask).to_bytes(CHECKSUM_BYTES, "little")
+        return data + (crc32(data, self._whole) ^ self._mask).to_bytes(CHECKSUM_BYTES, "little")
 
     def encode_many(self, rows: Sequence[Sequence[object] | Mapping[str, object]]) -> list[bytes]:
         """Return the bytes of many rows: ``encode`` of each."""
         if self._wrapped_positions or self._is_map:
             return list(map(self.encode, rows))
-        head, mask, write, checksum, pack_checksum = self._head, self._mask, _write, crc32, _pack_checksum
+        head, mask, whole, write, checksum, pack_checksum = (
+            self._head,
+            self._mask,
+            self._whole,
+            _write,
+            crc32,
+            _pack_checksum,
+        )
         try:
-            return [(data := head + write(values)) + pack_checksum(checksum(data) ^ mask) for values in rows]
+            return [(data := head + write(values)) + pack_checksum(checksum(data, whole) ^ mask) for values in rows]
         except OverflowError:
             return list(map(self.encode, rows))
 
@@ -189,7 +198,7 @@ class RowCodec:
     def decode_record(self, data: bytes) -> Record:
         """Return a row as a user is given it. Raises as ``decode``."""
         # The same as _decode, written out: on the way of every read by id a call more is 5 % of it.
-        if crc32(data) == self._whole:
+        if crc32(data, self._whole) == self._whole:
             try:
                 return self._read_record(data[HEAD_BYTES:-CHECKSUM_BYTES])
             except _UNREADABLE as error:
@@ -198,18 +207,18 @@ class RowCodec:
 
     def decode_records(self, rows: Sequence[bytes]) -> list[Record]:
         """Return many rows. Raises as ``decode``."""
-        # The check is a loop in C: 0.15 µs a row less than a call of ``decode_record`` for each.
-        if set(map(crc32, rows)) <= self._only_whole:
-            read = self._read_record
+        # One check of all, and a loop in C: 0.3 µs a row less than a call of ``decode_record`` for each.
+        if crc32(b"".join(rows), self._whole) == self._whole:
             try:
-                return list(map(read, map(_body_of, rows)))
-            except _UNREADABLE as error:
-                raise CorruptionError("A stored row cannot be read") from error
+                return list(map(self._read_record, map(_body_of, rows)))
+            except _UNREADABLE:
+                pass  # told below, for the row that it is
         return list(map(self.decode_record, rows))
 
     def _decode(self, data: bytes, read: Callable[[bytes], Read]) -> Read:
-        if crc32(data) != self._whole:
-            if len(data) >= HEAD_BYTES + CHECKSUM_BYTES and crc32(data) == _whole_row_crc(data[:HEAD_BYTES]):
+        if len(data) < HEAD_BYTES + CHECKSUM_BYTES or crc32(data, self._whole) != self._whole:
+            whole = _whole_row_crc(data[:HEAD_BYTES])
+            if len(data) >= HEAD_BYTES + CHECKSUM_BYTES and crc32(data, whole) == whole:
                 raise UnsupportedFormatError("A row has a format or schema version that this table does not know")
             raise ChecksumError("A stored row fails its checksum", hint="stop writing and restore a backup")
         try:
