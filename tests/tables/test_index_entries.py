@@ -305,7 +305,9 @@ def test_a_tuple_is_the_list_that_it_is_stored_as() -> None:
 
 
 def test_the_type_code_of_maps_is_no_other_types() -> None:
-    codes = {code for name, code in vars(type_codes).items() if name.isupper() and isinstance(code, int)}
+    codes = {
+        code for name, code in vars(type_codes).items() if name.isupper() and isinstance(code, int) and name != "MAP"
+    }
     assert encode_untyped({})[0] not in codes
 
 

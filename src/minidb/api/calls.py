@@ -119,8 +119,17 @@ class Calls:
         transaction = self.current_transaction()
         if transaction is not None:
             return operation(transaction.bytes, transaction.catalog.table(name), *arguments, **named)
-        with self.snapshot(connection) as (snapshot, catalog):
-            return operation(snapshot, catalog.table(name), *arguments, **named)
+        held = self._hold(connection)  # ``snapshot``, written out: a generator less on the way of every query
+        try:
+            self.require_open()
+            snapshot = self.engine.begin_read()
+            try:
+                return operation(snapshot, self.catalog_of(snapshot).table(name), *arguments, **named)
+            finally:
+                snapshot.close()
+        finally:
+            if held is not None:
+                self.connection_pool.take_back(held)
 
     @contextmanager
     def snapshot(self, connection: Connection | None) -> Iterator[tuple[ReadTransaction, Catalog]]:

@@ -22,6 +22,7 @@ from minidb.query.aggregate import Aggregate, aggregate, parse
 from minidb.query.page_token import query_mark, seal, unseal
 from minidb.query.pages import PageRequest, find_page
 from minidb.query.plan import Order, Plan, TableScan, make_plan
+from minidb.query.recipe import plan_for
 from minidb.query.run import Counters
 from minidb.tables import writing
 from minidb.tables.binding import TableBinding
@@ -67,10 +68,13 @@ class Query(Generic[RowType]):
 
     def order_by(self, *fields: str) -> Query[RowType]:
         """Sort by fields, the first one first; ``"-age"`` sorts downwards. Nulls come before everything else."""
-        if not all(isinstance(field, str) and field.strip("-") for field in fields):
-            raise UsageError("order_by takes names of fields, with a minus in front of those to sort downwards")
+        order = []
+        for field in fields:
+            if not isinstance(field, str) or not field.strip("-"):
+                raise UsageError("order_by takes names of fields, with a minus in front of those to sort downwards")
+            order.append((field[1:], True) if field[0] == "-" else (field, False))
         query = self._copy()
-        query._order = tuple((field.removeprefix("-"), field.startswith("-")) for field in fields)
+        query._order = tuple(order)
         return query
 
     def limit(self, limit: int | None) -> Query[RowType]:
@@ -86,7 +90,8 @@ class Query(Generic[RowType]):
         return query
 
     def _copy(self) -> Query[RowType]:
-        query = Query(self._table, self._condition, require_index=self._require_index)
+        query: Query[RowType] = Query.__new__(Query)
+        query._table, query._condition, query._require_index = self._table, self._condition, self._require_index
         query._order, query._limit, query._offset = self._order, self._limit, self._offset
         return query
 
@@ -265,7 +270,7 @@ class Query(Generic[RowType]):
         return None if self._condition is None else table.bind(self._condition)
 
     def _plan(self, table: TableBinding) -> Plan:
-        plan = make_plan(table, self._bound(table), self._order, self._limit, self._offset)
+        plan = plan_for(table, self._condition, self._order, self._limit, self._offset)
         if self._require_index and isinstance(plan.access, TableScan) and plan.access.is_whole:
             raise IndexNotFoundError(
                 f"The query would read every row of table {table.name!r}, which require_index forbids",
@@ -316,11 +321,16 @@ class Query(Generic[RowType]):
 
 def combine(conditions: Sequence[Condition], equalities: dict[str, Any]) -> Condition | None:
     """Return all of the conditions as one; None if there is none."""
-    if not all(isinstance(one, Condition) for one in conditions):
-        raise UsageError("find takes conditions, such as where('age') >= 18, and fields by name, such as city='Paris'")
     combined: Condition | None = None
-    for one in (*conditions, *(where(name) == value for name, value in equalities.items())):
-        combined = one if combined is None else combined & one
+    for condition in conditions:
+        if not isinstance(condition, Condition):
+            raise UsageError(
+                "find takes conditions, such as where('age') >= 18, and fields by name, such as city='Paris'"
+            )
+        combined = condition if combined is None else combined & condition
+    for name, value in equalities.items():
+        equality = where(name) == value
+        combined = equality if combined is None else combined & equality
     return combined
 
 

@@ -32,9 +32,14 @@ class Operator(Enum):
     STARTS_WITH = "startswith"
     CONTAINS = "contains"
 
+    __hash__ = object.__hash__  # in C: there is one of each. Enum's own hashes the name, in Python
+
 
 class Condition:
-    """A condition. Combine conditions by ``&``, ``|`` and ``~``, each comparison in parentheses of its own."""
+    """A condition. Combine conditions by ``&``, ``|`` and ``~``, each comparison in parentheses of its own.
+
+    Nobody changes one. To declare its class as frozen would make it twice as slow to make.
+    """
 
     __slots__ = ()
 
@@ -64,7 +69,7 @@ class Condition:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Comparison(Condition):
     """The value of a field, compared with another one."""
 
@@ -79,7 +84,7 @@ class Comparison(Condition):
         return self.path[0]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class OneOf(Condition):
     """The value of a field is one of several."""
 
@@ -91,21 +96,21 @@ class OneOf(Condition):
         return self.path[0]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class All(Condition):
     """Every one of the conditions; true if there is none."""
 
     conditions: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Either(Condition):
     """At least one of the conditions."""
 
     conditions: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Not(Condition):
     """Not the condition."""
 

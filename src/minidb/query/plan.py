@@ -44,7 +44,7 @@ class Range(NamedTuple):
 _WHOLE: Final = Range(None, None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TableScan:
     """Rows in order of their keys: all of them, or those of ranges of the primary key."""
 
@@ -57,7 +57,7 @@ class TableScan:
         return self.ranges == (_WHOLE,)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class IndexScan:
     """Rows in the order of an index."""
 
@@ -65,11 +65,14 @@ class IndexScan:
     ranges: tuple[Range, ...]
     reverse: bool
     reasons: tuple[Condition, ...]
+    is_point: bool
+    """Whether each range is that of one value for all fields of the index."""
+
     may_repeat: bool
     """Whether a row may be met twice: by elements of a list that begin so alike that they were cut."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Union:
     """The rows of several accesses, each once."""
 
@@ -79,8 +82,7 @@ class Union:
 Access = TableScan | IndexScan | Union
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How a query is run."""
 
     access: Access
@@ -97,16 +99,9 @@ class Plan:
     offset: int
 
 
-def make_plan(
-    table: TableBinding,
-    condition: Condition | None,
-    order: Order,
-    limit: int | None,
-    offset: int,
-) -> Plan:
+def make_plan(table: TableBinding, condition: Condition | None, order: Order, limit: int | None, offset: int) -> Plan:
     """Return the cheapest plan that is known. REQUIRES a bound condition."""
-    candidates = _candidates(table, condition, order)
-    best = max(candidates, key=lambda one: (one.rank, one.gives(order) is not None))
+    best = best_candidate(table, condition, order)
     direction = best.gives(order)
     return Plan(
         access=best.access(reverse=bool(direction)),
@@ -118,13 +113,18 @@ def make_plan(
     )
 
 
+def best_candidate(table: TableBinding, condition: Condition | None, order: Order) -> Candidate:
+    """Return the way to the rows that narrows the search most, and of equals one that finds them in order."""
+    return max(_candidates(table, condition, order), key=lambda one: (one.rank, one.gives(order) is not None))
+
+
 # --- candidates -------------------------------------------------------------------------------------------------------
 
 _NO_RANK: Final = (0, 0, 0)
 
 
 @dataclass(slots=True)  # not frozen: that takes twice as long to make, and one is thrown away for each that is kept
-class _Candidate:
+class Candidate:
     """One way to the rows."""
 
     table: TableBinding
@@ -148,7 +148,7 @@ class _Candidate:
     was_cut: bool = False
     """Whether ranges were widened, as keys are not as long as what is looked for."""
 
-    others: tuple[_Candidate, ...] = ()
+    others: tuple[Candidate, ...] = ()
     """The branches, where the way is a union."""
 
     def gives(self, order: Order) -> bool | None:
@@ -170,10 +170,11 @@ class _Candidate:
         if self.index is None:
             return TableScan(ranges, reverse, self.reasons)
         may_repeat = self.index.each is not None and self.was_cut
-        return IndexScan(self.index, ranges, reverse, self.reasons, may_repeat)
+        is_point = self.rank[1] == len(self.fields) and not self.was_cut
+        return IndexScan(self.index, ranges, reverse, self.reasons, is_point, may_repeat)
 
 
-def _candidates(table: TableBinding, condition: Condition | None, order: Order = ()) -> list[_Candidate]:
+def _candidates(table: TableBinding, condition: Condition | None, order: Order = ()) -> list[Candidate]:
     """Return every way that may be of use, the table scan first: of equals, ``max`` takes the first."""
     conjuncts = conjuncts_of(condition)
     ways = [_way(table, None, table.definition.primary_key, conjuncts)]
@@ -192,18 +193,18 @@ def _candidates(table: TableBinding, condition: Condition | None, order: Order =
             if all(branch.rank > _NO_RANK for branch in branches):
                 worst = min(branch.rank for branch in branches)
                 ways.append(
-                    _Candidate(
+                    Candidate(
                         table, None, (), 0, (), (0, worst[1], worst[2]), is_exact=False, reasons=(), others=branches
                     )
                 )
     return ways
 
 
-def _best(table: TableBinding, condition: Condition) -> _Candidate:
+def _best(table: TableBinding, condition: Condition) -> Candidate:
     return max(_candidates(table, condition), key=lambda one: one.rank)
 
 
-def _way_by_index(table: TableBinding, index: IndexBinding, conjuncts: Sequence[Condition]) -> _Candidate | None:
+def _way_by_index(table: TableBinding, index: IndexBinding, conjuncts: Sequence[Condition]) -> Candidate | None:
     """Return the way by an index; None if the index may lack a row that the condition asks for."""
     where = index.definition.where
     if where is not None and not follows(where, conjuncts, table.schema):
@@ -216,11 +217,11 @@ def _way_by_index(table: TableBinding, index: IndexBinding, conjuncts: Sequence[
 
 def _way(
     table: TableBinding, index: IndexBinding | None, fields: tuple[str, ...], conjuncts: Sequence[Condition]
-) -> _Candidate:
+) -> Candidate:
     """Return the way by one index, or by the primary key: equalities first, then one range."""
     if not fields:  # automatic ids: no condition is about them
         is_exact = not conjuncts and table.schema is not None
-        return _Candidate(table, None, (), 0, (_WHOLE,), _NO_RANK, is_exact, ())
+        return Candidate(table, None, (), 0, (_WHOLE,), _NO_RANK, is_exact, ())
     prefixes: list[bytes] = [b""]
     used: list[Condition] = []
     equal = fixed = 0
@@ -233,7 +234,7 @@ def _way(
         values = _values(found)
         if len(prefixes) * len(values) > MOST_RANGES:
             break
-        encoded = sorted({_encode(table, index, place, value) for value in values})
+        encoded = sorted({encode(table, index, place, value) for value in values})
         prefixes = [prefix + one for prefix in prefixes for one in encoded]
         fixed += len(encoded) == 1 and fixed == equal
         equal += 1
@@ -242,10 +243,11 @@ def _way(
     narrows = 0
     if equal < len(fields) and equal != each:
         field = fields[equal]
-        limits = [one for one in conjuncts if _limits(one, field)]
+        limits = [one for one in conjuncts if isinstance(one, Comparison) and _limits(one, field)]
         if limits:
             narrows = 1
-            ranges = [_narrow(table, index, equal, prefix, limits) for prefix in prefixes]
+            bounds = [(one.operator, encode(table, index, equal, one.value)) for one in limits]
+            ranges = [narrow(prefix, bounds) for prefix in prefixes]
             used += limits
             is_exact = has_one_type(table.schema, (field,)) and not _may_be_nan(table, field)
     is_unique = equal == len(fields) > 0 and (index is None or index.unique) and len(prefixes) == 1
@@ -254,7 +256,7 @@ def _way(
     if where is not None:
         narrows += 1  # by what the index leaves out
         used += [one for one in conjuncts if one not in used and follows(one, conjuncts_of(where), table.schema)]
-    return _Candidate(
+    return Candidate(
         table,
         index,
         tuple(None if place == each else field for place, field in enumerate(fields)),
@@ -292,32 +294,33 @@ _LIMITS: Final = frozenset(
 )
 
 
-def _limits(condition: Condition, field: str) -> bool:
-    return isinstance(condition, Comparison) and condition.path == (field,) and condition.operator in _LIMITS
+def _limits(comparison: Comparison, field: str) -> bool:
+    return comparison.path == (field,) and comparison.operator in _LIMITS
 
 
-def _narrow(
-    table: TableBinding, index: IndexBinding | None, place: int, prefix: bytes, limits: Sequence[Condition]
-) -> Range:
+def narrow(prefix: bytes, limits: Iterable[tuple[Operator, bytes]]) -> Range:
     """Return the part of the keys with a prefix in which the next value keeps within limits. Nulls never do."""
-    starts = [prefix + _NULL + b"\xff"]  # beyond nulls: no type's code is below theirs
-    stops: list[bytes | None] = [successor(prefix)]
-    for limit in limits:
-        assert isinstance(limit, Comparison), "limits are comparisons"
-        encoded = prefix + _encode(table, index, place, limit.value)
-        match limit.operator:
-            case Operator.STARTS_WITH:
-                starts.append(encoded[:-1])  # all but the byte that ends the text
-                stops.append(successor(encoded[:-1]))
-            case Operator.GREATER_EQUAL:
-                starts.append(encoded)
-            case Operator.GREATER:
-                starts.append(successor(encoded) or encoded)
-            case Operator.LESS:
-                stops.append(encoded)
-            case Operator.LESS_EQUAL:
-                stops.append(successor(encoded))
-    return Range(max(starts), min((stop for stop in stops if stop is not None), default=None))
+    start = prefix + _NULL + b"\xff"  # beyond nulls: no type's code is below theirs
+    stop: bytes | None = successor(prefix)
+    for operator, value in limits:
+        low: bytes | None = None
+        high: bytes | None = None
+        encoded = prefix + value
+        if operator is Operator.GREATER_EQUAL:
+            low = encoded
+        elif operator is Operator.LESS_EQUAL:
+            high = successor(encoded)
+        elif operator is Operator.GREATER:
+            low = successor(encoded) or encoded
+        elif operator is Operator.LESS:
+            high = encoded
+        else:  # begins with: all but the byte that ends the text
+            low, high = encoded[:-1], successor(encoded[:-1])
+        if low is not None and low > start:
+            start = low
+        if high is not None and (stop is None or high < stop):
+            stop = high
+    return Range(start, stop)
 
 
 def _cut(ranges: list[Range], length: int) -> tuple[list[Range], bool]:
@@ -336,7 +339,7 @@ def _cut(ranges: list[Range], length: int) -> tuple[list[Range], bool]:
     return list(dict.fromkeys(cut)), ranges != cut
 
 
-def _encode(table: TableBinding, index: IndexBinding | None, place: int, value: Any) -> bytes:  # Any: as above
+def encode(table: TableBinding, index: IndexBinding | None, place: int, value: Any) -> bytes:  # Any: as above
     """Return the encoding of a value of one of an index's fields, or of the primary key's."""
     if index is not None:
         return index.encode_field(place, value)

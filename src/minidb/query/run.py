@@ -128,7 +128,7 @@ def _pages(
         case IndexScan():
             pages: Iterator[_Page] = (
                 (entries, *find_by_keys(transaction, table, access.index, keys))
-                for entries, keys in _entries(transaction, access, first_page)
+                for entries, keys in _entries(transaction, table, access, first_page)
             )
             if access.may_repeat:
                 pages = _without_repeats(pages)
@@ -162,7 +162,7 @@ def _fresh(keys: list[bytes], seen: set[bytes]) -> list[int]:
 
 
 def _entries(
-    transaction: ReadTransaction, access: IndexScan, first_page: int | None
+    transaction: ReadTransaction, table: TableBinding, access: IndexScan, first_page: int | None
 ) -> Iterator[tuple[list[bytes], list[bytes]]]:
     """Yield the keys of entries, and those of their rows."""
     space, reverse = access.index.space, access.reverse
@@ -171,8 +171,10 @@ def _entries(
             for page in transaction.scan(space, one.start, one.stop, reverse=reverse, first_page=first_page):
                 yield [key for key, _ in page], [row_key for _, row_key in page]
         else:
+            is_short = access.is_point and table.has_automatic_ids  # such ids need no long trailer
+            fields_bytes = len(one.start) if is_short and one.start is not None else None
             for keys in transaction.scan_keys(space, one.start, one.stop, reverse=reverse, first_page=first_page):
-                yield keys, row_keys_of(keys)
+                yield keys, row_keys_of(keys, fields_bytes=fields_bytes)
 
 
 def _straightened(pages: Iterator[_Page], order: SortKey) -> Iterator[FoundMany]:

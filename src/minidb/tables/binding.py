@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, cast
 
@@ -59,6 +59,8 @@ class TableBinding:
         self._restore = None if self._checker is None else self._checker.restore
         self._key_positions = tuple(map(self._position, definition.primary_key))
         self.indexes = tuple(map(self._bind_index, definition.indexes))
+        self.recipes: dict[Hashable, object] = {}
+        """What ``query.recipe`` keeps of how it plans queries of this table. It goes when the definition changes."""
 
     def _position(self, field: str) -> int:
         assert self.names is not None, "a primary key is declared in a schema"

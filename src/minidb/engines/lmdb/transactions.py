@@ -107,11 +107,18 @@ class LmdbSnapshot:
                 return
             step = cursor.iterprev if reverse else cursor.iternext
             keys = step(keys=True, values=False)
-            last = start if reverse else stop
-            # One C loop from cursor to list: half the time of comparing in Python.
-            wanted = keys if last is None else takewhile(last.__le__ if reverse else last.__gt__, keys)
+            bound = start if reverse else stop
+            is_inside = None if bound is None else bound.__le__ if reverse else bound.__gt__
+            # Who wants them all has one C loop from cursor to list. Who wants so many gets no more than these, most
+            # often from far inside the range: then the last of them is asked alone.
+            looks_back = is_inside is not None and first_page is not None
+            wanted = keys if is_inside is None or looks_back else takewhile(is_inside, keys)
             while page := list(islice(wanted, size)):
-                yield page
+                if looks_back and is_inside is not None and not is_inside(page[-1]):
+                    page = list(takewhile(is_inside, page))
+                    wanted = iter(())
+                if page:
+                    yield page
                 self._live()  # the transaction may have ended since
                 size = min(size * 2, LARGEST_PAGE)
         except lmdb.Error as error:
