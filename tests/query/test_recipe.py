@@ -63,15 +63,15 @@ def test_each_value_of_a_range_finds_its_rows(things: Table[Row]) -> None:
     for low, high, expected in [(1, 2, ["a", "b", "c"]), (2, 1, []), (-1, 1, ["a", "e"])] * 2:
         found = things.find(where("number").between(low, high)).order_by("number")
         assert sorted(names(found)) == expected
-    for low, expected in [
+    for text, expected in [
         ("", ["a", "b", "c", "e"]),
         ("one", ["a", "b", "c"]),
         (LONG, ["b", "c"]),
         (LONG + "c", ["c"]),
     ] * 2:
-        assert sorted(names(things.find(where("text") >= low))) == expected
-    for low, expected in [(0.0, ["a", "b"]), (nan, []), (inf, [])] * 2:
-        assert sorted(names(things.find(where("weight") > low))) == expected
+        assert sorted(names(things.find(where("text") >= text))) == expected
+    for weight, expected in [(0.0, ["a", "b"]), (nan, []), (inf, [])] * 2:
+        assert sorted(names(things.find(where("weight") > weight))) == expected
 
 
 def test_a_value_of_another_type_is_refused_the_second_time_too(things: Table[Row]) -> None:
