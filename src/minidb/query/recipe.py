@@ -70,10 +70,10 @@ def _recipe(table: TableBinding, bound: Condition | None, order: Order) -> Recip
         return None
     best = best_candidate(table, bound, order)
     conjuncts = conjuncts_of(bound)
-    if best.others or best.was_cut or len(best.ranges) != 1 or not all(one in conjuncts for one in best.reasons):
+    used = [one for one in best.reasons if isinstance(one, Comparison)]
+    if best.others or best.was_cut or len(best.ranges) != 1 or len(used) < len(best.reasons):
         return None
     direction = best.gives(order)
-    used = [one for one in best.reasons if isinstance(one, Comparison)]
     equal = best.rank[1]
     steps = [
         _Step(conjuncts.index(one), one.operator, _encoder(table, best, min(number, equal), one.path[0]))
