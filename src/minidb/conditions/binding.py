@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from math import isnan
 from typing import Any, Final
 
@@ -52,7 +53,11 @@ class Binder:
     def _bind(self, condition: Condition, errors: list[FieldError]) -> Condition:
         match condition:
             case All(conditions):
-                return All(tuple([self._bind(one, errors) for one in conditions]))
+                parts: list[Condition] = []
+                for one in conditions:
+                    bound = self._bind(one, errors)
+                    parts += bound.conditions if isinstance(bound, All) else (bound,)  # a plan looks at each alone
+                return All(tuple(parts))
             case Either(conditions):
                 return Either(tuple([self._bind(one, errors) for one in conditions]))
             case Not(inner):
@@ -81,7 +86,7 @@ class Binder:
                 errors.append(FieldError(".".join(path), "null", message, None))
             return None
         try:
-            return self._stored_value(path, operator, value)
+            return in_utc(self._stored_value(path, operator, value))
         except SchemaValidationError as error:
             errors += error.errors
             return None
@@ -132,6 +137,15 @@ def _negated(condition: Condition) -> Condition:
     if isinstance(condition, Comparison) and condition.operator in _OPPOSITES:
         return Comparison(condition.path, _OPPOSITES[condition.operator], condition.value)
     return condition.condition if isinstance(condition, Not) else Not(condition)
+
+
+def in_utc(value: object) -> object:
+    """Return an aware datetime as a row that is read has it, and anything else as it is.
+
+    Python compares two of one zone by what the clock shows, and calls those of an hour that it goes through twice equal
+    to none in another zone. What a condition says of a row must not change when the row has been stored.
+    """
+    return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo is not None else value
 
 
 def _is_nan(value: object) -> bool:

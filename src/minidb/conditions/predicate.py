@@ -133,6 +133,8 @@ class where:  # noqa: N801  # reads as the word that it is
         self._path: tuple[str, ...] = (field,)
 
     def __getitem__(self, key: str) -> where:
+        if not isinstance(key, str):
+            raise UsageError("The keys that lead into a field of maps are text")
         deeper = where(self._path[0])
         deeper._path = (*self._path, key)
         return deeper

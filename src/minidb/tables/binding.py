@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, cast
 
-from minidb.conditions.binding import Binder
+from minidb.conditions.binding import Binder, in_utc
 from minidb.conditions.match import compile_test
 from minidb.conditions.predicate import Condition
 from minidb.encoding.integers import decode_integer, encode_integer
@@ -67,16 +67,19 @@ class TableBinding:
         return self.names.index(field)
 
     def _bind_index(self, index: IndexDefinition) -> IndexBinding:
-        test = None if index.where is None else compile_test(index.where, self.schema, self._stored_value_getter)
+        test = None if index.where is None else compile_test(index.where, self.schema, self.stored_value_getter)
         if self.names is None:
             return _ColumnIndexBinding(index, test=test)
         return IndexBinding(index, [self.names.index(field) for field in index.fields], is_typed=True, test=test)
 
-    def _stored_value_getter(self, name: str) -> Callable[[Values], Any]:
+    def stored_value_getter(self, name: str) -> Callable[[Values], Any]:
         """Return a function from the stored values of a row to the one of a column; None where it has none."""
         if self.names is None:
             return lambda values: cast("Mapping[str, Any]", values[0]).get(name)
-        return itemgetter(self.names.index(name))
+        position = self.names.index(name)
+        if self.schema is not None and self.schema.fields[name].kind == "datetime":
+            return lambda values: in_utc(values[position])
+        return itemgetter(position)
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
