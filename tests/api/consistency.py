@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from minidb import MiniDB
+from minidb.conditions.match import compile_test
 from minidb.encoding.integers import decode_integer
 from minidb.encoding.items import decode_item_key
+from minidb.encoding.untyped import encode_untyped
 from minidb.engines.port import ReadTransaction, Space
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import SEQUENCES
@@ -56,27 +60,54 @@ def _check_index(
     table: TableBinding, index: IndexBinding, rows: dict[bytes, bytes], entries: dict[bytes, bytes]
 ) -> None:
     where = f"{table.name}.{index.definition.name}"
-    fields = {key: index.fields_of(table.values(data)) for key, data in rows.items()}
     # One by one, as a single insert makes them: what many rows share in writing must not show.
-    expected = [index.entry(values, key) for key, values in fields.items()]
-    _require(len(dict(expected)) == len(expected), f"{where}: two rows have a value that must be unique")
-    missing = dict(expected).items() - entries.items()
-    _require(not missing, f"{where}: {len(missing)} rows have no entry")
-    extra = entries.items() - dict(expected).items()
+    expected = [
+        (index.entry(fields, key), fields, key)
+        for key, data in rows.items()
+        for fields in _fields_of(table, index, data)
+    ]
+    wanted = {entry[0]: entry[1] for entry, _, _ in expected}
+    _require(len(wanted) == len(expected), f"{where}: two rows have a value that must be unique")
+    missing = wanted.items() - entries.items()
+    _require(not missing, f"{where}: {len(missing)} entries are missing")
+    extra = entries.items() - wanted.items()
     _require(not extra, f"{where}: {len(extra)} entries belong to no row")
-    for (entry_key, _), row_key in zip(expected, fields, strict=True):
-        if not index.unique or None in fields[row_key]:
+    for (entry_key, _), fields, row_key in expected:
+        if not index.unique or None in fields:
             _require(row_key_of(entry_key) == row_key, f"{where}: an entry does not lead to its row")
+
+
+def _fields_of(table: TableBinding, index: IndexBinding, data: bytes) -> list[tuple[object, ...]]:
+    """Return what a row is to be found by in an index, from what the definition says in the words of the API."""
+    values, definition = table.values(data), index.definition
+    columns = table.columns(values)
+    if definition.where is not None:
+        test = compile_test(
+            definition.where, table.schema, lambda name: lambda row: _stored(table, name, row.get(name))
+        )
+        if not test(columns):
+            return []
+    fields = [_stored(table, name, columns.get(name)) for name in definition.fields]
+    if definition.each is None:
+        return [tuple(fields)]
+    place = definition.fields.index(definition.each)
+    elements = fields[place]
+    _require(elements is None or isinstance(elements, list), f"{table.name}: a list field holds no list")
+    different = {encode_untyped(one): one for one in elements or ()}
+    return [(*fields[:place], one, *fields[place + 1 :]) for one in different.values()]
+
+
+def _stored(table: TableBinding, name: str, value: Any) -> Any:  # Any: what the field's type admits
+    return value if table.schema is None or value is None else table.schema.fields[name].to_stored(value)
 
 
 def _check_look_ups(database: MiniDB, table: TableBinding, index: IndexBinding, rows: dict[bytes, bytes]) -> None:
     name = index.definition.name
-    fields = {key: index.fields_of(table.values(rows[key])) for key in sorted(rows)}
-    by_fields: dict[bytes, list[bytes]] = {}
-    for key, values in fields.items():
-        by_fields.setdefault(index.encode_whole(values), []).append(key)
-    for keys in by_fields.values():
-        values = fields[keys[0]]
+    by_fields: dict[bytes, tuple[tuple[object, ...], list[bytes]]] = {}
+    for key in sorted(rows):
+        for values in _fields_of(table, index, rows[key]):
+            by_fields.setdefault(index.encode_whole(values), (values, []))[1].append(key)
+    for values, keys in by_fields.values():
         found = database.query_by_index(table.name, name, values[0] if len(values) == 1 else values)
         is_right = [row.id for row in found] == list(map(table.id_of, keys))
         _require(is_right, f"{table.name}.{name}: a look-up does not find just the rows that have the value")

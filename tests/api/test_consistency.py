@@ -7,16 +7,18 @@ from collections.abc import Callable
 import pytest
 from tests.api.consistency import InconsistentError, check_consistency
 
-from minidb import MiniDB
+from minidb import MiniDB, where
 from minidb.encoding.integers import encode_integer
 from minidb.engines.port import WriteTransaction
 from minidb.exceptions import ChecksumError
-from minidb.schema import IntegerField, Schema, StringField
+from minidb.schema import IntegerField, ListField, Schema, StringField
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import SEQUENCES
 from minidb.tables.session import WriteSession
 
-PEOPLE = Schema(email=StringField(unique=True), city=StringField(index=True), age=IntegerField())
+PEOPLE = Schema(
+    email=StringField(unique=True), city=StringField(index=True), age=IntegerField(), tags=ListField(StringField())
+)
 
 Damage = Callable[[WriteTransaction, TableBinding], None]
 
@@ -41,7 +43,7 @@ def lead_an_entry_to_another_row(transaction: WriteTransaction, table: TableBind
 
 
 def change_a_row_without_its_entries(transaction: WriteTransaction, table: TableBinding) -> None:
-    row = table.encode(("new@example.com", "Oslo", 1))
+    row = table.encode(("new@example.com", "Oslo", 1, None))
     transaction.put_many(table.space, {encode_integer(1): row})
 
 
@@ -52,8 +54,28 @@ def flip_a_bit_of_a_row(transaction: WriteTransaction, table: TableBinding) -> N
 
 
 def store_a_row_that_the_schema_refuses(transaction: WriteTransaction, table: TableBinding) -> None:
-    row = table.codec.encode(("ada@example.com", "London", "36"))
+    row = table.codec.encode(("ada@example.com", "London", "36", ["a", "b"]))
     transaction.put_many(table.space, {encode_integer(1): row})
+
+
+def drop_an_entry_of_an_element(transaction: WriteTransaction, table: TableBinding) -> None:
+    (page,) = transaction.scan(table.index("tags").space)
+    transaction.delete_many(table.index("tags").space, [page[1][0]])
+
+
+def add_an_entry_of_an_element_that_is_not_there(transaction: WriteTransaction, table: TableBinding) -> None:
+    entry, value = table.index("tags").entry(("new",), encode_integer(1))
+    transaction.put_many(table.index("tags").space, {entry: value})
+
+
+def drop_an_entry_of_some_rows(transaction: WriteTransaction, table: TableBinding) -> None:
+    (page,) = transaction.scan(table.index("grown").space)
+    transaction.delete_many(table.index("grown").space, [page[0][0]])
+
+
+def add_an_entry_of_a_row_that_is_left_out(transaction: WriteTransaction, table: TableBinding) -> None:
+    entry, value = table.index("grown").entry(("London",), encode_integer(1))
+    transaction.put_many(table.index("grown").space, {entry: value})
 
 
 def leave_a_sequence_behind(transaction: WriteTransaction, _: TableBinding) -> None:
@@ -70,13 +92,19 @@ def leave_a_sequence_behind(transaction: WriteTransaction, _: TableBinding) -> N
         change_a_row_without_its_entries,
         flip_a_bit_of_a_row,
         store_a_row_that_the_schema_refuses,
+        drop_an_entry_of_an_element,
+        add_an_entry_of_an_element_that_is_not_there,
+        drop_an_entry_of_some_rows,
+        add_an_entry_of_a_row_that_is_left_out,
         leave_a_sequence_behind,
     ],
 )
 def test_a_database_that_is_not_consistent_is_found(location: str, damage: Damage) -> None:
     with MiniDB(location, durability="none") as database:
         people = database.create_table("people", PEOPLE)
-        people.insert({"email": "ada@example.com", "city": "London", "age": 36})
+        database.create_index("people", "tags")
+        database.create_index("people", "city", name="grown", where=where("age") > 50)
+        people.insert({"email": "ada@example.com", "city": "London", "age": 36, "tags": ["a", "b"]})
         people.insert({"email": "kurt@example.com", "city": "Vienna", "age": 71})
         check_consistency(database)
         with database.begin_transaction() as transaction:

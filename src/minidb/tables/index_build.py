@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 
 from minidb.tables.binding import TableBinding
 from minidb.tables.definitions import IndexDefinition
@@ -24,12 +25,12 @@ def build(
     total = session.bytes.count(table.space)
     done = 0
     index = table.index(definition.name)
-    # A page's last key is where the next scan starts. One scan for all pages would keep the transaction from spilling,
-    # and so hold every entry in memory.
+    # A batch's last key is where the next scan starts. One scan for all of them would keep the transaction from
+    # spilling, and so hold every entry in memory.
     start: bytes | None = None
-    while page := next(session.bytes.scan(table.space, start, limit=BATCH_ROWS), None):
-        keys = [key for key, _ in page]
-        rows = [table.values_at(key, data) for key, data in page]
+    while batch := list(chain.from_iterable(session.bytes.scan(table.space, start, limit=BATCH_ROWS))):
+        keys = [key for key, _ in batch]
+        rows = [table.values_at(key, data) for key, data in batch]
         insert_entries(session, table, index, rows, keys)
         start = keys[-1] + b"\x00"  # the smallest key beyond it
         done += len(keys)

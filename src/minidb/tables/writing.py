@@ -7,7 +7,8 @@ write many rows may fail after some were written: their caller undoes the transa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain, compress, islice
+from operator import not_
 from typing import Any, Final, cast
 
 from minidb.encoding.integers import decode_integer, encode_integer, encode_range
@@ -113,11 +114,11 @@ def insert_entries(
         first, second, *_ = (row_key for entry_key, row_key in entries if entry_key == repeated)
         raise _unique_violation(table, index, rows[keys.index(second)], repeated, holder=first)
     is_new = session.bytes.insert_many(index.space, items)
-    if not all(is_new):
-        entry_key, row_key = entries[is_new.index(False)]
+    for entry_key, row_key in compress(entries, map(not_, is_new)):
         holder = session.bytes.get(index.space, entry_key)
-        values = rows[keys.index(row_key)]
-        raise _unique_violation(table, index, values, entry_key, holder=row_key if holder is None else holder)
+        if holder != row_key:  # it is its own where an index is made, and ``progress`` has written the row
+            values = rows[keys.index(row_key)]
+            raise _unique_violation(table, index, values, entry_key, holder=row_key if holder is None else holder)
 
 
 def update(session: WriteSession, table: TableBinding, row_id: object, changes: Columns) -> tuple[bytes, Values]:
