@@ -21,7 +21,7 @@ class Grouping:
         self._query = query
         self._fields = fields
 
-    def aggregate(self, **aggregates: str | tuple[str, str]) -> list[Row]:
+    def aggregate(self, /, **aggregates: str | tuple[str, str]) -> list[Row]:
         """Return a row for each group: its fields, then the figures, each under the name that it is given here.
 
         >>> users.find().group_by("city").aggregate(people="count", oldest=("max", "age"))

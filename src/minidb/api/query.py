@@ -141,8 +141,8 @@ class Query(Generic[RowType]):
 
         ``after`` is the token of the page before; None for the first one. A page begins behind the place of that
         page's last row, so that none is repeated or left out, whatever was inserted or deleted meanwhile; rows with
-        equal values come in the order of their ids. Where an index has the order, or the rows are in order of their
-        ids, each page costs the same.
+        equal values come in an order that all pages share. Where an index has the order, or the rows are in order of
+        their ids, each page costs the same.
 
         The token may be given to a stranger: it shows nothing of the rows. Raises ``PageTokenError`` for one that is
         not this query's, of this database.
@@ -183,7 +183,7 @@ class Query(Generic[RowType]):
             raise UsageError("group_by takes one or more names of fields")
         return Grouping(self, fields)
 
-    def aggregate(self, **aggregates: str | tuple[str, str]) -> Row:
+    def aggregate(self, /, **aggregates: str | tuple[str, str]) -> Row:
         """Return figures of all rows, computed in one pass, each under the name that it is given here.
 
         >>> users.find().aggregate(people="count", oldest=("max", "age"), mean=("avg", "age"))
@@ -214,19 +214,22 @@ class Query(Generic[RowType]):
         return self.aggregate(figure=(function, field))["figure"]
 
     def _extreme(self, function: str, field: str) -> Any:  # Any: as above
+        if self._limit is not None or self._offset:
+            return self._figure(function, field)  # of just these rows, in whatever order they come
+        query = self._copy()
         not_null = where(field) != None  # noqa: E711  # builds a condition
-        condition = not_null if self._condition is None else self._condition & not_null
-        order = ((field, function == "max"),)
+        query._condition = not_null if self._condition is None else self._condition & not_null
+        query._order, query._limit = ((field, function == "max"),), 1
 
         def run_extreme(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> Any:
-            in_order = make_plan(table, table.bind(condition), order, 1, 0)
-            if in_order.sort or plan.limit is not None or plan.offset:
+            if plan.sort:  # no index has the order
                 wanted = parse({function: (function, field)})
-                return aggregate(table, run.run(transaction, table, plan, counters), (), wanted)[0][function]
-            rows = _all(transaction, table, in_order, counters)
+                every = self._plan(table)
+                return aggregate(table, run.run(transaction, table, every, counters), (), wanted)[0][function]
+            rows = _all(transaction, table, plan, counters)
             return rows[0][field] if rows else None
 
-        return self._run(run_extreme)
+        return query._run(run_extreme)
 
     def figures(self, groups: tuple[str, ...], wanted: Mapping[str, Aggregate]) -> list[dict[str, Any]]:
         """Return the figures of each group; see ``Grouping.aggregate``."""
@@ -245,7 +248,7 @@ class Query(Generic[RowType]):
         """Delete the rows; return how many there were. All or none."""
         return self._table.write_many(self._delete)
 
-    def update(self, **changes: Any) -> int:
+    def update(self, /, **changes: Any) -> int:
         """Change columns of the rows; return how many there were. All or none. Raises as ``Table.update``."""
         return self._table.write_many(self._update, changes)
 

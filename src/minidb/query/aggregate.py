@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Context, Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from functools import partial
 from math import fsum, nan
 from typing import Any, Final, Protocol
@@ -27,7 +27,7 @@ FUNCTIONS: Final = ("count", "sum", "min", "max", "avg")
 
 _NUMBER_KINDS: Final = frozenset({"integer", "float", "decimal"})
 _MOST_PARTS: Final = 100
-_DECIMALS: Final = Context(prec=1000)
+_DECIMALS: Final = Context(prec=1000, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])  # opposite infinities: NaN, as of floats
 _MORE_DIGITS: Final = 28
 """Digits that a decimal average has, beyond those of the sum."""
 
@@ -133,7 +133,7 @@ def _require_fit(table: TableBinding, wanted: Mapping[str, Aggregate]) -> None:
         field = table.schema.fields[one.field]
         if one.function in ("sum", "avg") and field.kind not in _NUMBER_KINDS:
             errors.append(FieldError(one.field, "type", f"is {field.noun}, which has no {one.function}"))
-        if one.function in ("min", "max") and not field.is_key_value:
+        if one.function in ("min", "max") and not (field.is_key_value and field.is_indexable):
             errors.append(FieldError(one.field, "type", f"is {field.noun}, which has no order"))
     if errors:
         raise SchemaValidationError(
@@ -221,7 +221,7 @@ class _Sum:
         if self._floats:
             return _float_sum([*self._floats, self._integers])
         if self._decimals is not None:
-            return _DECIMALS.add(self._decimals, Decimal(self._integers))
+            return _DECIMALS.add(self._decimals, Decimal(self._integers)) if self._integers else self._decimals
         return self._integers
 
 
@@ -248,5 +248,5 @@ class _Average(_Sum):
         total = super().result()
         if isinstance(total, Decimal):
             digits = len(total.as_tuple().digits) + _MORE_DIGITS
-            return Context(prec=digits).divide(total, Decimal(self.count))
+            return Context(prec=digits, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[]).divide(total, Decimal(self.count))
         return _as_float(lambda: total / self.count)
