@@ -14,7 +14,7 @@ from minidb.api.database import MiniDB
 from minidb.api.index import Index
 from minidb.api.mapping import PersistentMapping
 from minidb.api.pool import Connection, ConnectionPool
-from minidb.api.query import Query
+from minidb.api.query import Page, Query
 from minidb.api.table import Table
 from minidb.api.transaction import Transaction
 from minidb.conditions.predicate import Condition, where
@@ -27,6 +27,7 @@ __all__ = [
     "ConnectionPool",
     "Index",
     "MiniDB",
+    "Page",
     "PersistentMapping",
     "Query",
     "Row",

@@ -1,31 +1,15 @@
-"""Databases for the tests of queries: on both engines, and consistent when the test is over."""
+"""Databases as in ``tests.api``, and tables to be asked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from tests.api.consistency import check_consistency
+from tests.api.conftest import database, location, reopen
 from tests.query.people import NAMES, PEOPLE
 
 from minidb import MiniDB, Row, Table
 from minidb.schema import IntegerField, Schema
 
-
-@pytest.fixture(params=["folder", ":memory:"])
-def location(request: pytest.FixtureRequest, database_path: Path) -> str:
-    """A place for a database, of each kind."""
-    return str(database_path) if request.param == "folder" else ":memory:"
-
-
-@pytest.fixture
-def database(location: str) -> Iterator[MiniDB]:
-    """An open database, on each engine. When the test is over its indexes must agree with its rows."""
-    # No test pulls the plug, so none needs to wait for the disk.
-    with MiniDB(location, durability="none") as opened:
-        yield opened
-        check_consistency(opened)
+__all__ = ["database", "location", "reopen"]
 
 
 @pytest.fixture

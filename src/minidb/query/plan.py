@@ -134,8 +134,8 @@ class Candidate:
     fields: tuple[str | None, ...]
     """What the keys are sorted by, as far as it goes; None stands for the elements of a list."""
 
-    fixed: int
-    """So many of the fields have one value in all ranges."""
+    fixed: tuple[int, ...]
+    """The places of the fields that have one value in all ranges."""
 
     ranges: tuple[Range, ...]
     rank: tuple[int, int, int]
@@ -155,12 +155,16 @@ class Candidate:
         """Return whether the keys must be read backwards to come in an order; None if they do not come so at all."""
         if not order:
             return False
-        wanted, directions = zip(*order, strict=True)
+        remaining, directions = map(list, zip(*order, strict=True))
         if self.others or len(set(directions)) > 1:
             return None
-        for skipped in range(self.fixed + 1):
-            if self.fields[skipped : skipped + len(wanted)] == wanted:
-                return bool(directions[0])
+        for place, field in enumerate(self.fields):
+            if field == remaining[0]:
+                del remaining[0]
+                if not remaining:
+                    return bool(directions[0])
+            elif place not in self.fixed:
+                break
         return None
 
     def access(self, *, reverse: bool) -> Access:
@@ -194,7 +198,15 @@ def _candidates(table: TableBinding, condition: Condition | None, order: Order =
                 worst = min(branch.rank for branch in branches)
                 ways.append(
                     Candidate(
-                        table, None, (), 0, (), (0, worst[1], worst[2]), is_exact=False, reasons=(), others=branches
+                        table,
+                        None,
+                        (),
+                        (),
+                        (),
+                        (0, worst[1], worst[2]),
+                        is_exact=False,
+                        reasons=(),
+                        others=branches,
                     )
                 )
     return ways
@@ -221,10 +233,11 @@ def _way(
     """Return the way by one index, or by the primary key: equalities first, then one range."""
     if not fields:  # automatic ids: no condition is about them
         is_exact = not conjuncts and table.schema is not None
-        return Candidate(table, None, (), 0, (_WHOLE,), _NO_RANK, is_exact, ())
+        return Candidate(table, None, (), (), (_WHOLE,), _NO_RANK, is_exact, ())
     prefixes: list[bytes] = [b""]
     used: list[Condition] = []
-    equal = fixed = 0
+    equal = 0
+    fixed: list[int] = []
     is_exact = True
     each = None if index is None else index.each
     for place, field in enumerate(fields):
@@ -236,7 +249,8 @@ def _way(
             break
         encoded = sorted({encode(table, index, place, value) for value in values})
         prefixes = [prefix + one for prefix in prefixes for one in encoded]
-        fixed += len(encoded) == 1 and fixed == equal
+        if len(encoded) == 1:
+            fixed.append(place)
         equal += 1
         used.append(found)
     ranges = [Range(prefix or None, successor(prefix)) for prefix in prefixes]
@@ -260,7 +274,7 @@ def _way(
         table,
         index,
         tuple(None if place == each else field for place, field in enumerate(fields)),
-        fixed,
+        tuple(fixed),
         tuple([one for one in ranges if one.stop is None or one.start is None or one.start < one.stop]),
         (int(is_unique), equal, narrows),
         is_exact=is_exact and not was_cut and len(used) == len(conjuncts) and table.schema is not None,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import compress
-from typing import Final
+from typing import Any, Final
 
 from minidb.conditions.match import compile_test
 from minidb.encoding.keys import encode_value
@@ -215,17 +215,24 @@ def rows_of(pages: Iterator[FoundMany]) -> Iterator[Found]:
 
 def sort_key(table: TableBinding, order: Order) -> SortKey:
     """Return a function from a row to bytes that sort as an order says."""
-    encode = encode_untyped if table.schema is None else encode_value
-    parts = [(table.value_getter(name), is_descending) for name, is_descending in order]
+    parts = [(table.value_getter(name), _encoder(table, name), is_descending) for name, is_descending in order]
 
     def key_of(found: Found) -> bytes:
         key = b""
-        for get, is_descending in parts:
+        for get, encode, is_descending in parts:
             encoded = encode(get(found[1]))
             key += inverted(encoded) if is_descending else encoded
         return key
 
     return key_of
+
+
+def _encoder(table: TableBinding, name: str) -> Callable[[Any], bytes]:
+    """Return the encoding that a field's values are sorted by: that of an index on it, if it can have one."""
+    field = None if table.schema is None else table.schema.fields[name]
+    if field is None or not (field.is_key_value and field.is_indexable):
+        return encode_untyped
+    return encode_value
 
 
 def inverted(encoded: bytes) -> bytes:
