@@ -1,6 +1,6 @@
 """Questions that three can answer: MiniDB by a condition, SQLite by SQL, and Python itself. All must say the same.
 
-    question := Compare | Between | In | Prefix | Contains | IsNull | Both | OneOrBoth | Not
+    question := Compare | Between | In | Prefix | Contains | HasElement | IsNull | Both | OneOrBoth | Not
 
 SQL knows a third truth, unknown. Each leaf makes it false by ``COALESCE``, so that ``NOT`` means what Python means.
 """
@@ -59,6 +59,8 @@ def sql_value(value: Value) -> object:
             return (naive - _EPOCH) // _MICROSECOND
         case date():
             return value.toordinal()
+        case list():
+            return repr(value)  # only ever asked whether it is the same
         case _:
             return value
 
@@ -177,6 +179,28 @@ class Contains:
 
 
 @dataclass(frozen=True)
+class HasElement:
+    """A column of lists has one with this in it."""
+
+    field: str
+    value: Value
+
+    def condition(self) -> Condition:
+        return where(self.field).contains(self.value)
+
+    def sql(self, parameters: list[object]) -> str:
+        parameters += [self.field, sql_value(self.value)]
+        return (
+            "EXISTS (SELECT 1 FROM elements WHERE elements.number = mirror.number AND elements.field = ?"
+            " AND elements.element = ?)"
+        )
+
+    def holds(self, columns: Columns) -> bool:
+        found = columns[self.field]
+        return found is not None and self.value in found
+
+
+@dataclass(frozen=True)
 class IsNull:
     """A column holds nothing."""
 
@@ -242,17 +266,46 @@ class Not:
         return not self.question.holds(columns)
 
 
-def narrowed_fields(question: Question) -> set[str]:
+def parts_of(question: Question | None) -> list[Question]:
+    """Return the questions that must all be answered with yes."""
+    if question is None:
+        return []
+    if isinstance(question, Both):
+        return [*parts_of(question.left), *parts_of(question.right)]
+    return [question]
+
+
+def narrowed_fields(question: Question | None) -> set[str]:
     """Return the columns whose values are kept to one, to a few or to a range in every row that a question asks for."""
+    fields = set()
+    for part in parts_of(question):
+        match part:
+            case Between(field) | In(field) | Prefix(field) | IsNull(field):
+                fields.add(field)
+            case Compare(field, operator) if operator != "!=":
+                fields.add(field)
+            case _:
+                pass
+    return fields
+
+
+def contained_fields(question: Question | None) -> set[str]:
+    """Return the columns of lists that an element is asked for in every row that a question asks for."""
+    return {part.field for part in parts_of(question) if isinstance(part, HasElement)}
+
+
+def fields_of(question: Question) -> set[str]:
+    """Return the columns that a question is about."""
     match question:
-        case Both(left, right):
-            return narrowed_fields(left) | narrowed_fields(right)
-        case Between(field) | In(field) | Prefix(field) | IsNull(field):
+        case Both(left, right) | OneOrBoth(left, right):
+            return fields_of(left) | fields_of(right)
+        case Not(inner):
+            return fields_of(inner)
+        case Compare(field) | Between(field) | In(field) | Prefix(field) | Contains(field) | IsNull(field):
             return {field}
-        case Compare(field, operator) if operator != "!=":
+        case HasElement(field):
             return {field}
-        case _:
-            return set()
+    raise AssertionError(f"no such question: {question}")
 
 
 def _bytes(value: str | bytes) -> bytes:

@@ -6,7 +6,7 @@ import string
 import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from random import Random
@@ -17,6 +17,7 @@ from tests.query.questions import (
     Both,
     Compare,
     Contains,
+    HasElement,
     In,
     IsNull,
     Not,
@@ -24,6 +25,10 @@ from tests.query.questions import (
     Prefix,
     Question,
     Value,
+    contained_fields,
+    fields_of,
+    narrowed_fields,
+    parts_of,
 )
 
 from minidb.schema import (
@@ -34,6 +39,7 @@ from minidb.schema import (
     DecimalField,
     FloatField,
     IntegerField,
+    ListField,
     Schema,
     StringField,
     TimeField,
@@ -55,6 +61,42 @@ class Kind:
     in_sqlite: bool = True
     """Whether SQLite has a type for it."""
 
+    element: Callable[[Random], Value] | None = None
+    """Returns a random element, where the values are lists."""
+
+
+@dataclass(frozen=True)
+class IndexSample:
+    """An index, before it is made."""
+
+    fields: tuple[str, ...]
+    unique: bool
+    where: Question | None
+    each: int | None
+    """The place of the field of lists, if its elements have entries."""
+
+    @property
+    def name(self) -> str:
+        return "_".join(self.fields) + "_where" * (self.where is not None)
+
+    def values_of(self, row: Mapping[str, Value]) -> list[tuple[Value, ...]]:
+        """Return what a row has entries for. It may repeat."""
+        if self.where is not None and not self.where.holds(row):
+            return []
+        values = tuple(row[name] for name in self.fields)
+        if self.each is None:
+            return [tuple(map(_hashable, values))]
+        elements = values[self.each] or []
+        return [(*values[: self.each], element, *values[self.each + 1 :]) for element in elements]
+
+    def leads_to(self, question: Question | None) -> bool:
+        """Tell whether it must be taken for a question, if there is no other way."""
+        if not all(part in parts_of(question) for part in parts_of(self.where)):
+            return False
+        if self.each is None:
+            return self.where is not None or self.fields[0] in narrowed_fields(question)
+        return self.each == 0 and self.fields[0] in contained_fields(question)
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -66,9 +108,7 @@ class Sample:
     nullable: frozenset[str]
     has_schema: bool
     primary_key: tuple[str, ...]
-    indexes: Sequence[tuple[tuple[str, ...], bool]]
-    """The columns of each, and whether it is unique."""
-
+    indexes: Sequence[IndexSample]
     rows: Sequence[Mapping[str, Value]]
 
     @property
@@ -87,15 +127,23 @@ class Sample:
         }
         return Schema(**fields)
 
+    def has_way_to(self, question: Question | None) -> bool:
+        """Tell whether an index, or the primary key, narrows the search for what a question asks for."""
+        by_key = bool(set(self.primary_key[:1]) & narrowed_fields(question))
+        return by_key or any(index.leads_to(question) for index in self.indexes)
+
     @property
-    def leading_fields(self) -> set[str]:
-        """The columns by which an index, or the primary key, can be narrowed."""
-        return {fields[0] for fields, _ in self.indexes} | set(self.primary_key[:1])
+    def sortable(self) -> list[str]:
+        """The columns that have an order."""
+        return [name for name, kind in self.columns.items() if KINDS[kind].element is None]
 
     @property
     def free_columns(self) -> list[str]:
         """The columns that many rows may be given the same value of."""
-        bound = {*self.primary_key, *(name for fields, unique in self.indexes if unique for name in fields)}
+        bound = set(self.primary_key)
+        for index in self.indexes:
+            if index.unique:
+                bound |= set(index.fields) | (set() if index.where is None else fields_of(index.where))
         return [name for name in self.columns if name not in bound]
 
 
@@ -168,6 +216,25 @@ def _uuid(random: Random) -> uuid.UUID:
     return uuid.UUID(int=random.choice([0, 1, 2**128 - 1, random.getrandbits(128), random.randint(0, 9)]))
 
 
+def _list_of(element: Callable[[Random], Value]) -> Callable[[Random], list[Value]]:
+    def make(random: Random) -> list[Value]:
+        elements = [element(random) for _ in range(random.choice([0, 1, 1, 2, 3, 5]))]
+        if elements and random.random() < 0.2:
+            elements.append(random.choice(elements))
+        return [None if random.random() < 0.1 else one for one in elements]
+
+    return make
+
+
+def _element_text(random: Random) -> str:
+    """One of a few texts, half of which an index cuts at one place."""
+    return random.choice(["", "a", "b", "\0", "x" * 108, "x" * 300, "x" * 300 + "a", "x" * 300 + "b", "x" * 300 + "\0"])
+
+
+def _element_integer(random: Random) -> int:
+    return random.choice([-1, 0, 1, 2, 255, 256, 2**63 - 1])
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     "string": Kind(StringField, _text),
     "long string": Kind(StringField, _long_text),
@@ -182,9 +249,20 @@ KINDS: Final[Mapping[str, Kind]] = {
     "time": Kind(TimeField, _time, in_sqlite=False),
     "decimal": Kind(DecimalField, _decimal, in_sqlite=False),
     "uuid": Kind(UUIDField, _uuid, in_sqlite=False),
+    "list of strings": Kind(
+        lambda **options: ListField(StringField(nullable=True), **options),
+        _list_of(_element_text),
+        element=_element_text,
+    ),
+    "list of integers": Kind(
+        lambda **options: ListField(IntegerField(nullable=True), **options),
+        _list_of(_element_integer),
+        element=_element_integer,
+    ),
 }
 
-_IN_KEYS: Final = [name for name in KINDS if name not in ("long string", "bytes")]  # short enough for any primary key
+_LISTS: Final = [name for name, kind in KINDS.items() if kind.element is not None]
+_IN_KEYS: Final = [name for name in KINDS if name not in ("long string", "bytes", *_LISTS)]  # short enough for any key
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -203,30 +281,51 @@ def make_sample(random: Random) -> Sample:
         chosen = set(random.sample(possible_keys, min(len(possible_keys), random.choice([1, 1, 2, 3]))))
         primary_key = tuple(name for name in names if name in chosen)  # the schema's order is the key's
     nullable = frozenset(name for name in names if name not in primary_key and random.random() < 0.7)
-    indexes: dict[tuple[str, ...], bool] = {}
-    for _ in range(random.choice([0, 1, 1, 2, 3])):
-        fields = tuple(random.sample(names, random.randint(1, min(3, len(names)))))
-        indexes[fields] = random.random() < 0.25
-    unique = [primary_key] * bool(primary_key) + [fields for fields, is_unique in indexes.items() if is_unique]
-    rows = _make_rows(random, columns, nullable, unique)
-    return Sample(columns, nullable, has_schema, primary_key, list(indexes.items()), rows)
+    sample = Sample(columns, nullable, has_schema, primary_key, [], [])
+    count = random.choice([0, 1, 5, 20, 40, MOST_ROWS])
+    sample = replace(sample, rows=[make_row(random, sample) for _ in range(count)])  # to ask for their values
+    indexes: dict[str, IndexSample] = {}
+    for _ in range(random.choice([0, 1, 1, 2, 3, 4])):
+        index = make_index(random, sample, unique=random.random() < 0.25)
+        indexes[index.name] = index
+    unique = [index for index in indexes.values() if index.unique]
+    if primary_key:
+        unique.append(IndexSample(primary_key, unique=True, where=None, each=None))
+    return replace(sample, indexes=list(indexes.values()), rows=_without_repeats(sample.rows, unique))
 
 
-def _make_rows(
-    random: Random, columns: Mapping[str, str], nullable: frozenset[str], unique: Sequence[tuple[str, ...]]
-) -> list[dict[str, Value]]:
+def make_index(random: Random, sample: Sample, *, unique: bool) -> IndexSample:
+    """Return a random index of a table: on at most one field of lists where these have an entry for each element."""
+    chosen: list[str] = []
+    for name in random.sample(list(sample.columns), random.randint(1, min(3, len(sample.columns)))):
+        if not sample.has_schema or name in sample.sortable or set(chosen) <= set(sample.sortable):
+            chosen.append(name)
+    lists = [place for place, name in enumerate(chosen) if sample.has_schema and name not in sample.sortable]
+    where = make_question(random, sample, random.choice([0, 0, 1, 2])) if random.random() < 0.35 else None
+    return IndexSample(tuple(chosen), unique, where, lists[0] if lists else None)
+
+
+def make_row(random: Random, sample: Sample) -> dict[str, Value]:
+    """Return a random row. It may repeat what must be unique."""
+    return {
+        name: None if name in sample.nullable and random.random() < 0.2 else KINDS[kind].value(random)
+        for name, kind in sample.columns.items()
+    }
+
+
+def _without_repeats(rows: Sequence[Mapping[str, Value]], unique: Sequence[IndexSample]) -> list[Mapping[str, Value]]:
     taken: set[object] = set()
-    rows: list[dict[str, Value]] = []
-    for _ in range(random.choice([0, 1, 5, 20, 40, MOST_ROWS])):
-        row = {
-            name: None if name in nullable and random.random() < 0.2 else KINDS[kind].value(random)
-            for name, kind in columns.items()
-        }
-        keys = [(fields, values) for fields in unique if None not in (values := tuple(row[name] for name in fields))]
+    kept = []
+    for row in rows:
+        keys = [(index.name, values) for index in unique for values in index.values_of(row) if None not in values]
         if taken.isdisjoint(keys):
             taken.update(keys)
-            rows.append(row)
-    return rows
+            kept.append(row)
+    return kept
+
+
+def _hashable(value: Value) -> Value:
+    return tuple(value) if isinstance(value, list) else value
 
 
 # --- questions --------------------------------------------------------------------------------------------------------
@@ -256,6 +355,13 @@ def _make_leaf(random: Random, sample: Sample) -> Question:
         return None if random.random() < 0.1 else value()
 
     form = random.random()
+    element = KINDS[sample.columns[field]].element
+    if element is not None:
+        if form < 0.6:
+            return HasElement(field, element(random))
+        if form < 0.7:
+            return IsNull(field)
+        return Compare(field, random.choice(["==", "!="]), value_or_none())
     if form < 0.15:
         return In(field, tuple(value_or_none() for _ in range(random.choice([0, 1, 2, 3, 8]))))
     if form < 0.25:

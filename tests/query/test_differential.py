@@ -6,28 +6,41 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
+from decimal import Context, Decimal
+from math import fsum, inf, isclose, isfinite
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 from typing import Any, Final
 
 import pytest
 from tests.api.consistency import check_consistency
-from tests.query.questions import Columns, Question, narrowed_fields, sql_value
-from tests.query.samples import KINDS, Sample, make_question, make_sample
+from tests.query.questions import Both, Columns, Question, sql_value
+from tests.query.samples import IndexSample, make_index, make_question, make_row
+from tests.query.stored import (
+    TABLES,
+    Key,
+    Order,
+    Stored,
+    ask_sqlite,
+    create_index,
+    make_order,
+    new_value,
+    seeded,
+    sort_key,
+    sorted_keys,
+    store,
+    told,
+)
 
-from minidb import MiniDB, Row, Table
+from minidb import MiniDB, Row
+from minidb.exceptions import RowExistsError, UniqueViolationError
 
-TABLES: Final = int(os.environ.get("MINIDB_DIFFERENTIAL_TABLES", "24"))
 BATCHES: Final = 8
 QUESTIONS: Final = 16
-
-Key = Hashable
-Order = Sequence[tuple[str, bool]]
+WALKS: Final = 4
+FIGURES: Final = 5
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
@@ -40,6 +53,35 @@ def test_queries_find_what_sqlite_and_python_find(batch: int, database_path: Pat
     assert asked == TABLES * QUESTIONS
 
 
+@pytest.mark.parametrize("batch", range(4))
+def test_pages_are_what_is_found_in_pieces(batch: int, database_path: Path) -> None:
+    random = seeded(batch)
+    with MiniDB(database_path if batch == 0 else ":memory:", durability="none") as database:
+        pages = sum(walk_table(random, database, f"table_{number}") for number in range(TABLES))
+        check_consistency(database)
+    assert pages > TABLES * WALKS
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_pages_miss_and_repeat_no_row_whatever_changes_between_them(batch: int, database_path: Path) -> None:
+    random = seeded(batch)
+    with MiniDB(database_path if batch == 0 else ":memory:", durability="none") as database:
+        changed = sum(walk_changing_table(random, database, f"table_{number}") for number in range(TABLES))
+        check_consistency(database)
+    assert changed > TABLES
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_figures_are_those_of_sqlite_and_python(batch: int, database_path: Path) -> None:
+    random = seeded(batch)
+    with MiniDB(database_path if batch == 0 else ":memory:", durability="none") as database:
+        for number in range(TABLES):
+            with ExitStack() as stack:
+                stored = store(random, database, f"table_{number}", stack)
+                for _ in range(FIGURES):
+                    ask_figures(random, stored)
+
+
 @pytest.mark.parametrize("batch", range(2))
 def test_queries_delete_and_update_what_python_finds(batch: int, database_path: Path) -> None:
     random = seeded(batch)
@@ -49,27 +91,7 @@ def test_queries_delete_and_update_what_python_finds(batch: int, database_path: 
     assert changed > 0
 
 
-def seeded(batch: int) -> Random:
-    """Return what chooses for a batch, and print what repeats it."""
-    seed = os.environ.get("MINIDB_DIFFERENTIAL_SEED") or str(SystemRandom().randrange(1 << 32))
-    print(f"MINIDB_DIFFERENTIAL_SEED={seed} MINIDB_DIFFERENTIAL_TABLES={TABLES}, batch {batch}")
-    return Random(f"{seed}, {batch}")
-
-
 # --- asking -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A sample, made: in MiniDB, in SQLite if that has its types, and as plain rows by id."""
-
-    sample: Sample
-    table: Table[Row]
-    rows: dict[Key, Columns]
-    numbers: dict[Key, int]
-    """What stands for an id in SQLite."""
-
-    mirror: sqlite3.Connection | None
 
 
 def ask(random: Random, database: MiniDB, name: str) -> int:
@@ -77,7 +99,7 @@ def ask(random: Random, database: MiniDB, name: str) -> int:
     with ExitStack() as stack:
         stored = store(random, database, name, stack)
         for _ in range(QUESTIONS):
-            question = None if random.random() < 0.05 else make_question(random, stored.sample)
+            question = ask_for_some(random, stored)
             order = make_order(random, stored.sample)
             limit = random.choice([None, None, 0, 1, 3, 10, 100])
             offset = random.choice([0, 0, 0, 1, 5])
@@ -86,58 +108,16 @@ def ask(random: Random, database: MiniDB, name: str) -> int:
     return QUESTIONS
 
 
-def store(random: Random, database: MiniDB, name: str, stack: ExitStack) -> Stored:
-    """Make a sample: its indexes before its rows or after, the rows at once or with changes, committed or not."""
-    sample = make_sample(random)
-    table = database.create_table(name, sample.schema)
-    is_indexed_first = random.random() < 0.5
-    if is_indexed_first:
-        create_indexes(database, name, sample)
-        if random.random() < 0.3:
-            stack.enter_context(database.begin_transaction())
-    ids = list(table.insert_many(sample.rows))
-    rows: dict[Key, Columns] = dict(zip(ids, sample.rows, strict=True))
-    if random.random() < 0.3:
-        for row_id in random.sample(ids, len(ids) // 4):
-            del rows[row_id]
-            table.delete(row_id)
-        for row_id in random.sample(list(rows), len(rows) // 4):
-            changes = {column: new_value(random, sample, column) for column in sample.free_columns}
-            rows[row_id] = {**rows[row_id], **changes}
-            table.update(row_id, **changes)
-    if not is_indexed_first:
-        create_indexes(database, name, sample)
-    numbers = {row_id: number for number, row_id in enumerate(rows)}
-    mirror = None
-    if sample.in_sqlite:
-        mirror = stack.enter_context(closing(sqlite3.connect(":memory:")))
-        # Columns without a type change no value, and compare text by its bytes.
-        mirror.execute(f"CREATE TABLE mirror (number, {', '.join(sample.columns)})")
-        mirror.executemany(
-            f"INSERT INTO mirror VALUES (?{', ?' * len(sample.columns)})",  # noqa: S608  # of this module's words
-            ([numbers[key], *(sql_value(row[column]) for column in sample.columns)] for key, row in rows.items()),
-        )
-    return Stored(sample, table, rows, numbers, mirror)
-
-
-def create_indexes(database: MiniDB, name: str, sample: Sample) -> None:
-    for fields, unique in sample.indexes:
-        database.create_index(name, *fields, unique=unique)
-
-
-def new_value(random: Random, sample: Sample, column: str) -> Any:  # Any: of the column's type
-    if column in sample.nullable and random.random() < 0.2:
+def ask_for_some(random: Random, stored: Stored) -> Question | None:
+    """Return a question, often one that only a partial index answers, or None for every row."""
+    if random.random() < 0.05:
         return None
-    return KINDS[sample.columns[column]].value(random)
-
-
-def make_order(random: Random, sample: Sample) -> Order:
-    names = list(sample.columns)
-    chosen = random.sample(names, min(len(names), random.choice([0, 1, 1, 2, 3])))
-    if sample.indexes and random.random() < 0.3:
-        chosen = list(random.choice(sample.indexes)[0])
-    descending: Callable[[], bool] = random.choice([lambda: False, lambda: True, lambda: random.random() < 0.5])
-    return [(name, descending()) for name in chosen]
+    question = make_question(random, stored.sample)
+    partial = [index.where for index in stored.sample.indexes if index.where is not None]
+    if partial and random.random() < 0.4:
+        where = random.choice(partial)
+        question = random.choice([where, Both(where, question), Both(question, where)])
+    return question
 
 
 # --- checking ---------------------------------------------------------------------------------------------------------
@@ -145,9 +125,9 @@ def make_order(random: Random, sample: Sample) -> Order:
 
 def check(stored: Stored, question: Question | None, order: Order, limit: int | None, offset: int) -> None:
     """Compare what a query gives with what Python and SQLite find. Rows that tie may come in any order."""
-    matching = {key: row for key, row in stored.rows.items() if question is None or question.holds(row)}
+    matching = stored.matching(question)
     stop = None if limit is None else offset + limit
-    expected = sorted_keys(matching, order)[offset:stop]
+    expected = sorted_keys(list(matching.values()), order)[offset:stop]
     if stored.mirror is not None:
         assert ask_sqlite(stored, question, [], None, 0).keys() == matching.keys(), "SQLite and Python disagree"
         found = ask_sqlite(stored, question, order, limit, offset)
@@ -155,8 +135,7 @@ def check(stored: Stored, question: Question | None, order: Order, limit: int | 
             "SQLite and Python disagree about the order"
         )
 
-    conditions = [] if question is None else [question.condition()]
-    query = stored.table.find(*conditions).order_by(*("-" * down + name for name, down in order))
+    query = stored.query(question, order)
     assert {row.id for row in query} == matching.keys()
     query = query.limit(limit).offset(offset)
     rows = query.all()
@@ -173,38 +152,207 @@ def check(stored: Stored, question: Question | None, order: Order, limit: int | 
     assert first is None or first.id in matching
     explanation = query.explain()
     assert explanation.returned == len(expected)
-    if question is not None and narrowed_fields(question) & stored.sample.leading_fields:
+    if stored.sample.has_way_to(question):
         assert "table scan" not in explanation.tree, explanation.tree
 
 
-def ask_sqlite(
-    stored: Stored, question: Question | None, order: Order, limit: int | None, offset: int
-) -> dict[Key, Columns]:
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+def walk_table(random: Random, database: MiniDB, name: str) -> int:
+    """Make a table and walk through pages of it. Return how many there were."""
+    with ExitStack() as stack:
+        stored = store(random, database, name, stack)
+        pages = 0
+        for _ in range(WALKS):
+            question, order = ask_for_some(random, stored), make_order(random, stored.sample)
+            with told(stored.sample, question, f"pages in the order {order}"):
+                matching = stored.matching(question)
+                query, token, rows = stored.query(question, order), None, list[Row]()
+                while True:
+                    size = random.choice([1, 2, 3, 7, 20, 100])
+                    page = query.page(size, after=token)
+                    rows += page.rows
+                    token = page.token
+                    pages += 1
+                    assert len(page.rows) == size or token is None
+                    if token is None:
+                        break
+                    assert page.rows
+                assert [sort_key(row.columns, order) for row in rows] == sorted_keys(list(matching.values()), order)
+                assert len({row.id for row in rows}) == len(rows), "a row came twice"
+                assert {row.id: row.columns for row in rows} == matching
+                whole = query.page(len(rows) + 1)
+                assert [row.id for row in whole.rows] == [row.id for row in rows], "pages have another order than one"
+        return pages
+
+
+def walk_changing_table(random: Random, database: MiniDB, name: str) -> int:
+    """Walk through pages while rows and indexes come, go and change. Return how many changes there were."""
+    with ExitStack() as stack:
+        stored = store(random, database, name, stack)
+        question, order = ask_for_some(random, stored), make_order(random, stored.sample)
+        rows, changed = dict(stored.rows), 0
+        throughout = set(stored.matching(question))
+        inserted: set[Key] = set()
+        query, token, seen = stored.query(question, order), None, list[Row]()
+        with told(stored.sample, question, f"changing pages in the order {order}"):
+            while True:
+                page = query.page(random.choice([1, 2, 3, 7]), after=token)
+                seen += page.rows
+                token = page.token
+                if token is None:
+                    break
+                for _ in range(random.choice([0, 1, 3])):
+                    changed += 1
+                    form = random.random()
+                    if form < 0.3:
+                        _insert(random, stored, rows, inserted)
+                    elif form < 0.5 and rows:
+                        row_id = random.choice(list(rows))
+                        stored.table.delete(row_id)
+                        del rows[row_id]
+                        throughout.discard(row_id)
+                    elif form < 0.8 and rows and stored.sample.free_columns:
+                        row_id = random.choice(list(rows))
+                        column = random.choice(stored.sample.free_columns)
+                        rows[row_id] = {**rows[row_id], column: new_value(random, stored.sample, column)}
+                        stored.table.update(row_id, **{column: rows[row_id][column]})
+                        throughout.discard(row_id)
+                    else:
+                        _change_indexes(random, database, stored)
+            ids = [row.id for row in seen]
+            kept = [row for row in seen if row.id in throughout]
+            assert sorted(map(repr, (row.id for row in kept))) == sorted(map(repr, throughout)), "missed, or came twice"
+            assert all(ids.count(row_id) <= 1 for row_id in inserted)
+            assert [sort_key(row.columns, order) for row in kept] == sorted_keys([row.columns for row in kept], order)
+        return changed
+
+
+def _insert(random: Random, stored: Stored, rows: dict[Key, Columns], inserted: set[Key]) -> None:
+    row = make_row(random, stored.sample)
+    try:
+        row_id = stored.table.insert(row)
+    except (RowExistsError, UniqueViolationError):
+        return
+    rows[row_id] = row
+    inserted.add(row_id)
+
+
+def _change_indexes(random: Random, database: MiniDB, stored: Stored) -> None:
+    name = stored.table.name
+    indexes = database.indexes(name)
+    if indexes and random.random() < 0.5:
+        database.drop_index(name, random.choice(indexes).name)
+        return
+    made: IndexSample = make_index(random, stored.sample, unique=False)
+    if made.name not in [index.name for index in indexes]:
+        create_index(database, name, made)
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+EXACT: Final = Context(prec=5_000)
+
+
+def ask_figures(random: Random, stored: Stored) -> None:
+    """Ask for figures of groups, or of all rows that a question finds."""
+    sample = stored.sample
+    question = ask_for_some(random, stored)
+    groups = random.sample(sample.sortable, min(len(sample.sortable), random.choice([0, 1, 1, 2])))
+    wanted: dict[str, tuple[str, str]] = {}
+    for name in random.sample(sample.sortable, min(len(sample.sortable), 3)):
+        functions = ["count", "min", "max"]
+        if sample.columns[name] in ("integer", "huge integer", "float", "decimal"):
+            functions += ["sum", "avg"] * 2
+        wanted[f"figure_{len(wanted)}"] = (random.choice(functions), name)
+    with told(sample, question, f"groups {groups}, figures {wanted}"):
+        members: dict[tuple[Any, ...], list[Columns]] = {} if groups else {(): []}  # Any: of the columns' types
+        for row in stored.matching(question).values():
+            members.setdefault(tuple(row[name] for name in groups), []).append(row)
+        query = stored.query(question)
+        if groups:
+            found = query.group_by(*groups).aggregate(rows="count", **wanted)
+        else:
+            found = [query.aggregate(rows="count", **wanted)]
+        order = [(name, False) for name in groups]
+        first_of = [dict(zip(groups, values, strict=True)) for values in members]
+        assert [sort_key(row.columns, order) for row in found] == sorted_keys(first_of, order)
+        for group in found:
+            rows = members[tuple(group[name] for name in groups)]
+            assert group["rows"] == len(rows)
+            for figure, (function, field) in wanted.items():
+                values = [one[field] for one in rows if one[field] is not None]
+                assert is_figure(group[figure], function, values), (figure, group[figure], values)
+            assert list(group.columns) == [*groups, "rows", *wanted]
+        if stored.mirror is not None:
+            compare_with_sqlite(stored, question, groups, wanted, found)
+        if not groups:
+            for figure, (function, field) in wanted.items():
+                alone = query.count() if function == "count" else getattr(query, function)(field)
+                assert function == "count" or repr(alone) == repr(found[0][figure]) or alone == found[0][figure]
+
+
+def is_figure(found: Any, function: str, values: list[Any]) -> bool:  # Any: of the column's type
+    """Tell whether a figure is that of these values, none of which is null."""
+    if function == "count":
+        return bool(found == len(values))
+    if function in ("min", "max"):
+        expected = None if not values else min(values) if function == "min" else max(values)
+        return bool(found == expected)
+    if not values:
+        return found is None if function == "avg" else found == 0
+    if isinstance(values[0], float):
+        return is_close(found * (len(values) if function == "avg" else 1), values)
+    if isinstance(values[0], Decimal):
+        total = Decimal(0)
+        for value in values:
+            total = EXACT.add(total, value)
+        if function == "sum":
+            return bool(found == total)
+        return bool(abs(EXACT.subtract(EXACT.multiply(found, Decimal(len(values))), total)) <= abs(total) / 10**25)
+    return bool(found == (sum(values) if function == "sum" else sum(values) / len(values)))
+
+
+def is_close(found: float, values: list[float]) -> bool:
+    """Tell whether this is the sum of floats, but for rounding."""
+    size = fsum(abs(value) / 2**60 for value in values) * 2**60 if values else 0.0
+    if not isfinite(size) or size > 1e307:
+        return True  # floats have no room for it, or for some sum on the way to it
+    return isclose(found, fsum(values), rel_tol=1e-15, abs_tol=size * 1e-15)
+
+
+def compare_with_sqlite(
+    stored: Stored, question: Question | None, groups: list[str], wanted: dict[str, tuple[str, str]], found: list[Row]
+) -> None:
     assert stored.mirror is not None
     parameters: list[object] = []
-    statement = f"SELECT number FROM mirror WHERE {'1' if question is None else question.sql(parameters)}"  # noqa: S608  # of this module's words
-    if order:
-        statement += " ORDER BY " + ", ".join(name + " DESC" * down for name, down in order)
-    parameters += [-1 if limit is None else limit, offset]
-    by_number = list(stored.rows)
-    found = stored.mirror.execute(f"{statement} LIMIT ? OFFSET ?", parameters)
-    return {by_number[number]: stored.rows[by_number[number]] for (number,) in found}
-
-
-def sort_key(row: Columns, order: Order) -> tuple[Any, ...]:  # Any: of the columns' types
-    return tuple((row[name] is not None, row[name]) for name, _ in order)
-
-
-def sorted_keys(rows: dict[Key, Columns], order: Order) -> list[tuple[Any, ...]]:  # Any: as above
-    ordered = list(rows.values())
-    for name, is_descending in reversed(order):
-        get = null_first(name)
-        ordered.sort(key=get, reverse=is_descending)
-    return [sort_key(row, order) for row in ordered]
-
-
-def null_first(name: str) -> Callable[[Columns], tuple[Any, ...]]:  # Any: of the column's type
-    return lambda row: (True, row[name]) if row[name] is not None else (False,)
+    figures = ["COUNT(*)", *(f"{function.upper()}({field})" for function, field in wanted.values())]
+    statement = f"SELECT {', '.join([*groups, *figures])} FROM mirror"  # noqa: S608  # of this module's words
+    statement += f" WHERE {'1' if question is None else question.sql(parameters)}"
+    if groups:
+        statement += f" GROUP BY {', '.join(groups)} ORDER BY {', '.join(groups)}"
+    try:
+        expected = stored.mirror.execute(statement, parameters).fetchall()
+    except sqlite3.OperationalError as error:
+        assert "integer overflow" in str(error)  # noqa: PT017  # its sums of integers have 64 bits, ours are exact
+        return
+    assert len(found) == len(expected)
+    for row, (*values, count) in zip(found, [(*one, one[len(groups)]) for one in expected], strict=True):
+        assert row["rows"] == count
+        assert [sql_value(row[name]) for name in groups] == values[: len(groups)]
+        for (name, (function, field)), theirs in zip(wanted.items(), values[len(groups) + 1 :], strict=True):
+            ours: Any = sql_value(row[name])  # Any: as in SQLite
+            if function in ("sum", "avg"):
+                size = max((abs(one[field] or 0) for one in stored.rows.values()), default=0)
+                if not isfinite(size * 100) or ours in (inf, -inf):
+                    continue
+                assert isclose(ours or 0, theirs or 0, rel_tol=1e-9, abs_tol=float(size) * 1e-12 + 1e-300), (
+                    ours,
+                    theirs,
+                )
+            else:
+                assert ours == theirs
 
 
 # --- changing ---------------------------------------------------------------------------------------------------------
@@ -232,19 +380,3 @@ def change(random: Random, database: MiniDB, name: str) -> int:
                 assert {row.id: row.columns for row in stored.table} == rows
             changed += len(matching)
     return changed
-
-
-@contextmanager
-def told(sample: Sample, question: Question | None, what: str) -> Iterator[None]:
-    """Tell with a failure what was asked of which table."""
-    try:
-        yield
-    except Exception as error:
-        for note in (
-            f"columns {sample.columns}, nullable {sorted(sample.nullable)}, schema: {sample.has_schema}",
-            f"primary key {sample.primary_key}, indexes {sample.indexes}",
-            f"question {question}",
-            what,
-        ):
-            error.add_note(note)
-        raise

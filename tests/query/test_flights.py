@@ -246,6 +246,105 @@ def test_an_index_makes_a_question_cheap(flights: Flights) -> None:
         assert explanation.returned <= explanation.examined <= most
 
 
+FIGURES: Final[dict[str, tuple[str, Condition | None, tuple[str, ...]]]] = {
+    "of all": ("1", None, ()),
+    "of an airport": ("dest = 'IAH'", where("dest") == "IAH", ()),
+    "of none": ("dest = 'nowhere'", where("dest") == "nowhere", ()),
+    "by carrier": ("1", None, ("carrier",)),
+    "by day, of the late": ("dep_delay > 300", where("dep_delay") > 300, ("month", "day")),
+    "by delay, of one carrier": ("carrier = 'HA'", where("carrier") == "HA", ("dep_delay",)),
+    "by aeroplane and airport": ("month = 2", where("month") == 2, ("tailnum", "dest")),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_of_flights_are_those_of_sqlite(flights: Flights, name: str) -> None:
+    sql, condition, groups = FIGURES[name]
+    query = flights.table.find() if condition is None else flights.table.find(condition)
+    wanted = {
+        "known": ("count", "air_time"),
+        "miles": ("sum", "distance"),
+        "longest": ("max", "air_time"),
+        "first": ("min", "time_hour"),
+        "mean": ("avg", "dep_delay"),
+        "least": ("min", "tailnum"),
+    }
+    found = (
+        query.group_by(*groups).aggregate(all="count", **wanted) if groups else [query.aggregate(all="count", **wanted)]
+    )
+    figures = ["COUNT(*)", *(f"{function}({field})" for function, field in wanted.values())]
+    statement = f"SELECT {', '.join([*groups, *figures])} FROM flights WHERE {sql}"  # noqa: S608  # of this module's words
+    if groups:
+        statement += f" GROUP BY {', '.join(groups)} ORDER BY {', '.join(groups)}"
+    expected = flights.mirror.execute(statement).fetchall()
+    assert len(found) == len(expected)
+    for row, theirs in zip(found, expected, strict=True):
+        ours = row.columns
+        ours["first"] = None if ours["first"] is None else int(ours["first"].timestamp())
+        ours["miles"] = ours["miles"] if ours["all"] else None  # SQL has no sum of nothing
+        mean, their_mean = ours.pop("mean"), theirs[-2]
+        assert list(ours.values()) == [*theirs[:-2], theirs[-1]]
+        assert (mean is None and their_mean is None) or mean == pytest.approx(their_mean, rel=1e-12)
+
+
+WALKS: Final[dict[str, tuple[str, Condition | None, tuple[str, ...], int]]] = {
+    "everything, in order of ids": ("1", None, (), 20_000),
+    "by delay": ("dep_delay >= 120", where("dep_delay") >= 120, ("dep_delay",), 1_000),
+    "by delay, downwards": ("dep_delay >= 120", where("dep_delay") >= 120, ("-dep_delay",), 700),
+    "of a carrier, by number": ("carrier = 'AA'", where("carrier") == "AA", ("-flight",), 3_000),
+    "sorted": ("dest = 'LAX'", where("dest") == "LAX", ("air_time", "-tailnum"), 5_000),
+    "of a union": ("dest = 'HNL' OR carrier = 'HA'", (where("dest") == "HNL") | (where("carrier") == "HA"), (), 100),
+}
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_pages_of_flights_are_all_that_sqlite_finds(flights: Flights, name: str) -> None:
+    sql, condition, order, size = WALKS[name]
+    query = (flights.table.find() if condition is None else flights.table.find(condition)).order_by(*order)
+    rows, token = list[Row](), None
+    while not rows or token is not None:
+        page = query.page(size, after=token)
+        rows += page.rows
+        token = page.token
+    found = [mirrored(row.id, row.columns) for row in rows]
+    expected = ask_sqlite(flights.mirror, Question(sql, None, order))
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected, strict=True):
+        for name_of_field in order:
+            place = list(SCHEMA.fields).index(name_of_field.removeprefix("-")) + 1
+            assert ours[place] == theirs[place]
+    assert sorted(found, key=itemgetter(0)) == sorted(expected, key=itemgetter(0))
+
+
+def test_a_partial_index_finds_what_sqlite_finds(flights: Flights) -> None:
+    database, late = flights.table.database, where("arr_delay") >= 120
+    told: list[tuple[int, int]] = []
+    database.create_index(
+        "flights", "tailnum", name="late", where=late, progress=lambda done, total: told.append((done, total))
+    )
+    try:
+        assert told[-1] == (FLIGHTS, FLIGHTS)
+        assert [done for done, _ in told] == sorted(done for done, _ in told)
+        for sql, condition in (
+            ("arr_delay >= 120", late),
+            ("arr_delay > 500", where("arr_delay") > 500),
+            ("arr_delay >= 120 AND tailnum = 'N14228'", late & (where("tailnum") == "N14228")),
+            ("arr_delay >= 200 AND tailnum >= 'N9'", (where("arr_delay") >= 200) & (where("tailnum") >= "N9")),
+            ("arr_delay = 150 AND origin = 'JFK'", (where("arr_delay") == 150) & (where("origin") == "JFK")),
+        ):
+            query = flights.table.find(condition, require_index=True)
+            assert "index late of flights" in query.explain().tree
+            expected = ask_sqlite(flights.mirror, Question(sql, None))
+            assert sorted((mirrored(row.id, row.columns) for row in query), key=itemgetter(0)) == sorted(
+                expected, key=itemgetter(0)
+            )
+            assert query.count() == len(expected) > 0
+        least = flights.table.find(late).min("tailnum")
+        assert flights.mirror.execute("SELECT MIN(tailnum) FROM flights WHERE arr_delay >= 120").fetchone() == (least,)
+    finally:
+        database.drop_index("flights", "late")
+
+
 def ask_sqlite(mirror: sqlite3.Connection, question: Question) -> list[tuple[Any, ...]]:
     """Return the rows that SQLite finds, with their ids."""
     statement = f"SELECT * FROM flights WHERE {question.sql}"  # noqa: S608  # of this module's words

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, assert_type
 
-from minidb import MiniDB, PersistentMapping, Row
+from minidb import Index, MiniDB, Page, PersistentMapping, Row, where
 from minidb.exceptions import (
     ConflictError,
     FieldError,
@@ -134,7 +134,38 @@ def use_indexes(db: MiniDB) -> None:
     else:
         raise AssertionError("a taken name was inserted")
     assert index in db.indexes("users")
+    tagged = db.create_index("users", "tags", where=where("age") >= 18, progress=tell)
+    assert_type(tagged, Index)
+    assert_type(tagged.each, str | None)
+    assert tagged.where is not None
+    assert str(tagged.where) == "age >= 18"
     db.drop_index("users", index.name)
+
+
+def tell(done: int, total: int) -> None:
+    assert done <= total
+
+
+def use_queries(db: MiniDB) -> None:
+    users = db.get_table("users")
+    query = users.find(where("age") >= 18, where("tags").contains("new") | (where("name") != "")).order_by("-age")
+    page: Page = query.page(10)
+    assert_type(page.rows, list[Row])
+    assert_type(page.token, str | None)
+    rows, token = query.page(10, after=page.token)
+    assert_type(rows, list[Row])
+    assert_type(token, str | None)
+    figures = query.aggregate(people="count", oldest=("max", "age"))
+    assert_type(figures, Row)
+    assert figures.people == query.count()
+    groups = query.group_by("active", "level").aggregate(people="count", total=("sum", "balance"))
+    assert_type(groups, list[Row])
+    assert_type(query.group_by("active").count(), list[Row])
+    oldest: int | None = query.max("age")
+    mean: float | None = query.avg("age")
+    total: Decimal = query.sum("balance")
+    first: str | None = query.min("name")
+    assert (oldest, mean, total, first) == (36, 36.0, Decimal("12.50"), "Ada")
 
 
 def use_transactions(db: MiniDB) -> None:
@@ -225,6 +256,7 @@ def main() -> None:
             use_rows(db)
             use_keys(db)
             use_indexes(db)
+            use_queries(db)
             use_transactions(db)
             use_errors(db)
             use_tables(db)

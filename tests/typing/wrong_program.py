@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minidb import MiniDB, PersistentMapping, Row
+from minidb import MiniDB, PersistentMapping, Row, where
 from minidb.exceptions import FieldError, SchemaValidationError
 from minidb.schema import EnumField, IntegerField, ListField, Schema, StringField
 
@@ -33,6 +33,22 @@ number_of_users: int = users.count()
 
 db.create_index("users", 3)  # wrong
 db.query_by_index("users", "name")  # wrong
+db.create_index("users", "name", where="age > 3")  # wrong
+db.create_index("users", "name", where=where("age") > 3)
+db.create_index("users", "name", progress=3)  # wrong
+query = users.find(where("age") > 3)
+query.page("ten")  # wrong
+query.page(10, after=3)  # wrong
+query.page(10).next  # wrong
+token: int = query.page(10).token  # wrong
+query.aggregate(people=3)  # wrong
+query.aggregate(oldest=("max", "age", "name"))  # wrong
+query.aggregate(people="count", oldest=("max", "age"))
+query.group_by(3)  # wrong
+query.group_by("age").aggregate(people=["count"])  # wrong
+query.group_by("age").sum("age")  # wrong
+query.sum()  # wrong
+where("settings")[3]  # wrong
 db.no_such_method()  # wrong
 with db.begin_transaction(read_only=True) as transaction:
     transaction.commit(3)  # wrong
