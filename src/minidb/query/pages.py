@@ -43,7 +43,8 @@ def find_page(
 ) -> tuple[list[Found], Position | None]:
     """Return the rows of a page and where it ends; None if it is the last one."""
     size, after = request.size, request.after
-    plan = make_plan(request.order if after is None else after.order, size + 1)
+    # One more row than the page tells whether there is another; a later page begins at the last one's last row.
+    plan = make_plan(request.order, size + 1) if after is None else make_plan(after.order, size + 2)
     order = _order_of(plan, request.order) if after is None else after.order
     key_of = _page_key(table, order)
     access = None if isinstance(plan.access, Union) or plan.sort or _order_of(plan, order) != order else plan.access
