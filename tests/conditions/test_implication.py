@@ -70,13 +70,13 @@ def check_pair(table: TableBinding, pair: tuple[Condition, Condition]) -> None:
                 assert is_wanted or not is_known, (str(wanted), str(known))
 
 
-@settings(max_examples=500)
+@settings(max_examples=250)
 @given(pairs(has_schema=True))
 def test_what_follows_is_true_with_a_schema(pair: tuple[Condition, Condition]) -> None:
     check_pair(TYPED, pair)
 
 
-@settings(max_examples=500)
+@settings(max_examples=250)
 @given(pairs(has_schema=False))
 def test_what_follows_is_true_without_a_schema(pair: tuple[Condition, Condition]) -> None:
     check_pair(UNTYPED, pair)

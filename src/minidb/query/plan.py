@@ -258,11 +258,13 @@ def _way(
     if equal < len(fields) and equal != each:
         field = fields[equal]
         limits = [one for one in conjuncts if isinstance(one, Comparison) and _limits(one, field)]
-        if limits:
-            narrows = 1
+        # That it is no null leaves nearly all: a shorter way through the index, but no reason to take it.
+        not_null = [] if index is None else [one for one in conjuncts if _is_not_null(one, field)]
+        if limits or not_null:
+            narrows = int(bool(limits))
             bounds = [(one.operator, encode(table, index, equal, one.value)) for one in limits]
             ranges = [narrow(prefix, bounds) for prefix in prefixes]
-            used += limits
+            used += [*limits, *not_null]
             is_exact = has_one_type(table.schema, (field,)) and not _may_be_nan(table, field)
     is_unique = equal == len(fields) > 0 and (index is None or index.unique) and len(prefixes) == 1
     ranges, was_cut = _cut(ranges, LARGEST_KEY_BYTES if index is None else LARGEST_UNCUT_BYTES)
@@ -310,6 +312,15 @@ _LIMITS: Final = frozenset(
 
 def _limits(comparison: Comparison, field: str) -> bool:
     return comparison.path == (field,) and comparison.operator in _LIMITS
+
+
+def _is_not_null(condition: Condition, field: str) -> bool:
+    return (
+        isinstance(condition, Comparison)
+        and condition.path == (field,)
+        and condition.operator is Operator.NOT_EQUAL
+        and condition.value is None
+    )
 
 
 def narrow(prefix: bytes, limits: Iterable[tuple[Operator, bytes]]) -> Range:
