@@ -127,4 +127,6 @@ def _from(access: IndexScan | TableScan, at: bytes) -> IndexScan | TableScan:
             part = Range(begin if one.start is None else max(one.start, begin), one.stop)
         if part.start is None or part.stop is None or part.start < part.stop:
             left.append(part)
+    if isinstance(access, IndexScan):
+        return replace(access, ranges=tuple(left), is_point=False)  # they begin in the middle of a value's entries
     return replace(access, ranges=tuple(left))
