@@ -11,11 +11,11 @@ import sys
 import threading
 import weakref
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from minidb.engines.port import CATALOG, Capabilities, Pair, Space
-from minidb.engines.write_buffer import BufferedTransaction, SpaceChanges
+from minidb.engines.write_buffer import BufferedTransaction, Layer, SpaceChanges
 from minidb.engines.write_lock import Hold, WriteLock
 
 _PAGE = 1024
@@ -97,39 +97,31 @@ class MemoryEngine:
     def close(self) -> None:
         """Do nothing: the data goes when the last reference goes."""
 
-    def apply_commit(
-        self,
-        changes: Mapping[Space, SpaceChanges],
-        created: Iterable[Space],
-        dropped: Iterable[Space],
-        changes_catalog: bool,  # noqa: FBT001  # the base hands on what it was given
-    ) -> None:
+    def apply_commit(self, changes: Layer) -> None:
         with _guard:
-            spaces = self._spaces_to_change(changes, created, dropped)
+            spaces = self._spaces_to_change(changes)
             # Calls, and no loops: on Python 3.13.0 a signal's exception that comes in at a jump back passes by.
             try:
-                _change_all(spaces, changes)
+                _change_all(spaces, changes.spaces)
             except BaseException:  # such as KeyboardInterrupt: too late to go back, so nobody may see a half of it
-                _finish_all(spaces, changes)
-                self._publish(spaces, changes_catalog)
+                _finish_all(spaces, changes.spaces)
+                self._publish(spaces, changes)
                 raise
-            self._publish(spaces, changes_catalog)
+            self._publish(spaces, changes)
 
-    def _spaces_to_change(
-        self, changes: Iterable[Space], created: Iterable[Space], dropped: Iterable[Space]
-    ) -> dict[Space, _MemorySpace]:
+    def _spaces_to_change(self, changes: Layer) -> dict[Space, _MemorySpace]:
         spaces = dict(self._spaces)
-        for space in dropped:
+        for space in changes.dropped:
             del spaces[space]
-        for space in created:
+        for space in changes.created:
             spaces[space] = _MemorySpace()
-        for space in changes:
-            if space in spaces and self._snapshots and space not in created:
+        for space in changes.spaces:
+            if space in spaces and self._snapshots and space not in changes.created:
                 spaces[space] = spaces[space].copy()
         return spaces
 
-    def _publish(self, spaces: dict[Space, _MemorySpace], changes_catalog: bool) -> None:  # noqa: FBT001  # as above
-        self._generation += changes_catalog
+    def _publish(self, spaces: dict[Space, _MemorySpace], changes: Layer) -> None:
+        self._generation += changes.changes_catalog
         self._spaces = spaces
 
     def after_fork_in_child(self) -> None:
@@ -225,29 +217,22 @@ class _MemorySnapshot:
 
 
 class _MemoryBase:
-    """The ``Base`` of a write transaction: keeps what is applied until the commit."""
+    """The ``Base`` of a write transaction."""
 
     def __init__(self, engine: MemoryEngine, hold: Hold) -> None:
         self._engine = engine
         self._hold = hold
         self.snapshot = engine.begin_read()
-        self._applied: tuple[Mapping[Space, SpaceChanges], Iterable[Space], Iterable[Space], bool] | None = None
+        self.pending = None
 
-    def apply(
-        self,
-        changes: Mapping[Space, SpaceChanges],
-        *,
-        created: Iterable[Space],
-        dropped: Iterable[Space],
-        changes_catalog: bool,
-    ) -> None:
-        self._applied = (changes, created, dropped, changes_catalog)
+    def apply(self, changes: Layer) -> None:
+        raise AssertionError(f"spilled {changes.size_bytes} bytes, though there is no limit")
 
-    def commit(self) -> None:
+    def commit(self, changes: Layer) -> None:
         self.snapshot.close()  # first: a snapshot that nobody reads any more must not cost a copy
         try:
-            if self._applied is not None:
-                self._engine.apply_commit(*self._applied)
+            if not changes.is_empty:
+                self._engine.apply_commit(changes)
         finally:
             self._hold.release()
 

@@ -2,7 +2,8 @@
 
 Reads of the transaction look here first, scans merge it in, a savepoint is one more layer of it, and rolling back drops
 it. Every engine uses the same one: it begins a ``BufferedTransaction`` over its own ``Base``, which answers reads from
-committed data and, when the transaction commits, is given the changes of each space in key order.
+committed data and, when the transaction commits, is given its changes. Where the base has changes that were committed
+before and are still on their way to the disk, they are one more layer beneath the transaction's own.
 
 A transaction that outgrows ``SPILL_BYTES`` hands its changes to the base before it commits. It stays atomic and
 isolated; what it loses is the way back to a savepoint that was open at that moment. Rolling back to such a savepoint
@@ -43,6 +44,19 @@ class SpaceChanges:
         """Whether the space was cleared, created or dropped here: nothing of the layers below shows through."""
         self._sorted_keys: list[bytes] | None = None  # kept from the first scan on, so that pure writers never pay
 
+    def copy(self) -> SpaceChanges:
+        twin = SpaceChanges(hides_below=self.hides_below)
+        twin.items = self.items.copy()
+        return twin
+
+    def absorb(self, upper: SpaceChanges) -> None:
+        """Take in changes that stood on these. REQUIRES such as show what is below them."""
+        if self._sorted_keys is None and not self.hides_below:
+            self.items.update(upper.items)
+        else:
+            self.delete_many([key for key, value in upper.items.items() if value is None])
+            self.put_many({key: value for key, value in upper.items.items() if value is not None})
+
     def put_many(self, items: Mapping[bytes, bytes]) -> None:
         if self._sorted_keys is None:
             self.items.update(items)
@@ -66,14 +80,31 @@ class SpaceChanges:
             insort(self._sorted_keys, key)
         self.items[key] = value
 
-    def between(self, start: bytes | None, stop: bytes | None) -> list[tuple[bytes, bytes | None]]:
-        """Return the changes of ``[start, stop)`` in key order."""
+    def between(
+        self, start: bytes | None, stop: bytes | None, *, reverse: bool = False, limit: int | None = None
+    ) -> list[tuple[bytes, bytes | None]]:
+        """Return the changes of ``[start, stop)`` in key order, or backwards.
+
+        With a limit, no more than it takes to have so many keys that are not deleted.
+        """
         if self._sorted_keys is None:
             self._sorted_keys = sorted(self.items)
         keys = self._sorted_keys
         low = 0 if start is None else bisect_left(keys, start)
         high = len(keys) if stop is None else bisect_left(keys, stop)
-        return [(key, self.items[key]) for key in keys[low:high]]
+        if limit is None:
+            inside = keys[low:high]
+            if reverse:
+                inside.reverse()
+            return [(key, self.items[key]) for key in inside]
+        found: list[tuple[bytes, bytes | None]] = []
+        for place in reversed(range(low, high)) if reverse else range(low, high):
+            if limit <= 0:
+                break
+            value = self.items[keys[place]]
+            found.append((keys[place], value))
+            limit -= value is not None
+        return found
 
 
 class Layer:
@@ -87,16 +118,24 @@ class Layer:
         self.dropped: set[Space] = set()
         self.size_bytes = 0
 
-    def absorb(self, upper: Layer) -> None:
-        """Take in the changes of a layer that stood on this one."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was changed."""
+        return not (self.spaces or self.created or self.dropped)
+
+    @property
+    def changes_catalog(self) -> bool:
+        """Whether the generation is another one after this."""
+        return bool(self.created or self.dropped or CATALOG in self.spaces)
+
+    def absorb(self, upper: Layer, *, keeps_upper: bool = False) -> None:
+        """Take in the changes of a layer that stood on this one; its parts become this one's, or are copied."""
         for space, changes in upper.spaces.items():
             below = self.spaces.get(space)
             if below is None or changes.hides_below:
-                self.spaces[space] = changes
+                self.spaces[space] = changes.copy() if keeps_upper else changes
             else:
-                gone = [key for key, value in changes.items.items() if value is None]
-                below.delete_many(gone)
-                below.put_many({key: value for key, value in changes.items.items() if value is not None})
+                below.absorb(changes)
         # A space dropped and created again is both: the base drops first, then creates.
         self.dropped |= upper.dropped - self.created
         self.created = (self.created - upper.dropped) | upper.created
@@ -111,19 +150,20 @@ class Base(Protocol):
         """The state that the transaction began on, with what has been spilled since."""
         ...
 
-    def apply(
-        self,
-        changes: Mapping[Space, SpaceChanges],
-        *,
-        created: Iterable[Space],
-        dropped: Iterable[Space],
-        changes_catalog: bool,
-    ) -> None:
-        """Write changes, visible to this transaction only: first drop, then create, then change."""
+    @property
+    def pending(self) -> Layer | None:
+        """What was committed before the transaction began and may be missing in the snapshot. It never changes."""
         ...
 
-    def commit(self) -> None:
-        """Make all that was applied durable and visible, and end."""
+    def apply(self, changes: Layer) -> None:
+        """Write changes, visible to this transaction only, before it ends: first drop, then create, then change.
+
+        From then on the snapshot shows everything, and ``pending`` is of no use.
+        """
+        ...
+
+    def commit(self, changes: Layer) -> None:
+        """Make these last changes, and all that was applied, durable and visible, and end."""
         ...
 
     def rollback(self) -> None:
@@ -139,7 +179,9 @@ class BufferedTransaction:
         # The same object until the transaction is doomed: a base that spills changes what is behind it.
         self._snapshot: ReadTransaction = base.snapshot
         self._spill_bytes = spill_bytes
-        self._layers = [Layer()]
+        pending = base.pending
+        self._layers = [Layer()] if pending is None else [pending, Layer()]
+        self._first = len(self._layers) - 1  # of the own layers; what is beneath is read only
         self._unspillable_scans = 0
         self._spilled_savepoints = 0  # so many of the outermost savepoints can no longer be undone
         self._has_ended = False
@@ -174,9 +216,7 @@ class BufferedTransaction:
         limit: int | None = None,
         first_page: int | None = None,
     ) -> Iterator[list[Pair]]:
-        overlay, shows_base = self._overlay(space, start, stop)
-        if reverse:
-            overlay.reverse()
+        overlay, shows_base = self._overlay(space, start, stop, reverse=reverse, limit=limit)
         deleted = sum(value is None for _, value in overlay)
         # The base must not change under the scan, so nothing is spilled while one is open.
         self._unspillable_scans += 1
@@ -236,9 +276,18 @@ class BufferedTransaction:
         return any(space in layer.spaces for layer in self._layers)
 
     def _overlay(
-        self, space: Space, start: bytes | None, stop: bytes | None
+        self,
+        space: Space,
+        start: bytes | None,
+        stop: bytes | None,
+        *,
+        reverse: bool = False,
+        limit: int | None = None,
     ) -> tuple[list[tuple[bytes, bytes | None]], bool]:
-        """Return the buffered changes of a range in key order, and whether the base shows through."""
+        """Return the buffered changes of a range, in order, as far as ``limit`` pairs need them.
+
+        And whether the base shows through.
+        """
         touching = [layer.spaces[space] for layer in self._layers if space in layer.spaces]
         for number in range(len(touching) - 1, -1, -1):
             if touching[number].hides_below:
@@ -246,11 +295,11 @@ class BufferedTransaction:
                 break
         shows_base = not (touching and touching[0].hides_below)
         if len(touching) == 1:
-            return touching[0].between(start, stop), shows_base
+            return touching[0].between(start, stop, reverse=reverse, limit=limit), shows_base
         merged: dict[bytes, bytes | None] = {}
         for changes in touching:
             merged.update(changes.between(start, stop))
-        return sorted(merged.items()), shows_base
+        return sorted(merged.items(), reverse=reverse), shows_base
 
     # --- writes -------------------------------------------------------------------------------------------------------
 
@@ -303,25 +352,26 @@ class BufferedTransaction:
         layer = self._layers[-1]
         layer.size_bytes += size_bytes
         if layer.size_bytes > self._spill_bytes and self._unspillable_scans == 0:
-            self._spilled_savepoints = len(self._layers) - 1
+            self._spilled_savepoints = self._depth
             try:
                 self._apply_all()
             except BaseException:
                 self._doom()  # a part has been applied
                 raise
 
+    @property
+    def _depth(self) -> int:
+        """How many savepoints are open."""
+        return len(self._layers) - self._first - 1
+
     def _apply_all(self) -> None:
-        """Hand every layer to the base; the layers stay, empty."""
-        whole = self._layers[0]
-        for layer in self._layers[1:]:
+        """Hand every layer to the base; the own ones stay, empty."""
+        whole, *uppers = self._layers[self._first :]
+        for layer in uppers:
             whole.absorb(layer)
-        self._layers = [Layer() for _ in self._layers]
-        self._base.apply(
-            whole.spaces,
-            created=sorted(whole.created),
-            dropped=sorted(whole.dropped),
-            changes_catalog=bool(whole.created or whole.dropped or CATALOG in whole.spaces),
-        )
+        self._layers = [Layer() for _ in range(self._depth + 1)]
+        self._first = 0
+        self._base.apply(whole)
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
@@ -333,11 +383,11 @@ class BufferedTransaction:
         upper = self._layers.pop()
         self._require_whole()
         self._layers[-1].absorb(upper)
-        self._spilled_savepoints = min(self._spilled_savepoints, len(self._layers) - 1)
+        self._spilled_savepoints = min(self._spilled_savepoints, self._depth)
 
     def rollback_to_savepoint(self) -> None:
         self._layers.pop()
-        if len(self._layers) <= self._spilled_savepoints:
+        if self._depth < self._spilled_savepoints:
             self._doom()
 
     def _require_whole(self) -> None:
@@ -346,7 +396,8 @@ class BufferedTransaction:
 
     def _doom(self) -> None:
         self.is_doomed = True
-        self._layers = [Layer() for _ in self._layers]
+        self._layers = [Layer() for _ in range(self._depth + 1)]
+        self._first = 0
         self._snapshot = _DoomedSnapshot(self.generation)  # what it would read is neither the old state nor the new
 
     def commit(self) -> None:
@@ -355,18 +406,17 @@ class BufferedTransaction:
         self._has_ended = True
         try:
             self._require_whole()
-            while len(self._layers) > 1:
+            while self._depth:
                 self.release()
-            if self._layers[0].spaces or self._layers[0].created or self._layers[0].dropped:
-                self._apply_all()
         except BaseException:
             self._base.rollback()
             raise
-        self._base.commit()
+        self._base.commit(self._layers[-1])
 
     def close(self) -> None:
         self._has_ended = True
         self._layers = [Layer()]
+        self._first = 0
         self._base.rollback()
 
 

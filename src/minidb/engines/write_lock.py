@@ -65,6 +65,18 @@ class WriteLock:
             raise
         return hold
 
+    def try_acquire(self) -> Hold | None:
+        """Take the lock if it is free."""
+        hold = Hold(self._lock.release)
+        outcome: list[bool] = []
+        try:
+            outcome.extend(map(self._lock.acquire, (False,)))
+        except BaseException:
+            if any(outcome):
+                hold.release()
+            raise
+        return hold if outcome[0] else None
+
     def _refuse_holder(self, timeout_s: float) -> None:
         if any(thread_id == threading.get_ident() for thread_id, _, _ in self._holder.copy()):
             raise self._timeout_error(

@@ -19,17 +19,28 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import lmdb
 from lmdb import _envid
 
+from minidb.engines.lmdb.applying import flush
+from minidb.engines.lmdb.commit_queue import CommitQueue
+from minidb.engines.lmdb.durable import is_surely_undone
 from minidb.engines.lmdb.errors import full, translate
 from minidb.engines.lmdb.file_lock import FolderLock
-from minidb.engines.lmdb.folder import APPLY_LOCK_FILE, READERS_FILE, WRITE_LOCK_FILE, make_private
+from minidb.engines.lmdb.folder import APPLY_LOCK_FILE, READERS_FILE, make_private
+from minidb.engines.lmdb.write_turn import WriteTurn
 from minidb.engines.port import CATALOG, Space
-from minidb.exceptions import EngineUnavailableError, ReadOnlyError, UnsupportedFormatError
+from minidb.exceptions import (
+    CommitUnknownError,
+    EngineUnavailableError,
+    MiniDBError,
+    ReadOnlyError,
+    UnsupportedFormatError,
+)
 from minidb.options import Durability
 
 Handle = lmdb._Database  # the binding exports no other name for it
@@ -95,18 +106,17 @@ class Environment:
             is_writable=self.is_writable,
             is_inherited=self.fork_count > 0,
         )
-        locks: list[FolderLock] = []
+        self.commits = CommitQueue(partial(flush, self))
+        self._failure: MiniDBError | None = None
+        self._locks: tuple[WriteTurn, FolderLock] | None = None
         try:
             if self.is_writable:
                 make_private(self.folder / READERS_FILE)
-                locks.append(FolderLock(self.folder, WRITE_LOCK_FILE))
-                locks.append(FolderLock(self.folder, APPLY_LOCK_FILE))
+                self._locks = (WriteTurn(self.folder), FolderLock(self.folder, APPLY_LOCK_FILE))
                 raw.reader_check()
-            self._locks = locks
             self._open_handles(raw)
         except BaseException as error:
-            for lock in locks:
-                lock.close()
+            self._close_locks()
             raw.close()
             if isinstance(error, lmdb.NotFoundError):
                 raise UnsupportedFormatError(
@@ -118,28 +128,38 @@ class Environment:
         self.raw: lmdb.Environment | None = raw  # None in a forked child, until ``live`` is asked for it
 
     @property
-    def write_lock(self) -> FolderLock:
-        """The lock that a write transaction holds. Raises ``ReadOnlyError`` where the folder cannot be written."""
-        self.live()
-        self._require_writable()
-        return self._locks[0]
+    def write_turn(self) -> WriteTurn:
+        """The lock that the body of a write transaction runs under. Raises ``ReadOnlyError``."""
+        return self._require_writable()[0]
 
     @property
     def apply_lock(self) -> FolderLock:
         """The lock that goes with LMDB's own write transaction."""
-        self.live()
-        self._require_writable()
-        return self._locks[1]
+        return self._require_writable()[1]
 
-    def _require_writable(self) -> None:
-        if not self._locks:
+    def _require_writable(self) -> tuple[WriteTurn, FolderLock]:
+        self.live()
+        if self._locks is None:
             raise ReadOnlyError(f"The folder cannot be written: {self.folder}")
+        return self._locks
+
+    def give_back_file(self) -> None:
+        """Let other processes write, if nothing of this one is left that they cannot see."""
+        if self._locks is not None:
+            self._locks[0].give_back_file(self._has_empty_line)
+
+    def _has_empty_line(self) -> bool:
+        return not self.commits.line
+
+    def _close_locks(self) -> None:
+        for lock in self._locks or ():
+            lock.close()
 
     # --- handles ------------------------------------------------------------------------------------------------------
 
     def _open_handles(self, raw: lmdb.Environment) -> None:
         """Open ``@spaces`` and every slot that has no handle yet."""
-        if not self._locks:
+        if self._locks is None:
             self._spaces_handle = raw.open_db(SPACES_DATABASE, create=False)
             with raw.begin() as snapshot:
                 slots = self._number(snapshot, SLOTS_KEY)
@@ -250,6 +270,41 @@ class Environment:
         for space, slot in changed.slots.items():
             self._handles.setdefault(slot, changed.handles[space])
 
+    # --- a failed disk ------------------------------------------------------------------------------------------------
+
+    def commit_failure(self, error: lmdb.Error) -> MiniDBError:
+        """Return what a failure to commit means, and refuse later writes if nobody can tell."""
+        reason = translate(error, str(self.folder))
+        if is_surely_undone(error) and not self._is_in_panic():
+            return reason
+        self._failure = reason
+        return CommitUnknownError(
+            "The disk failed while a commit was being written, so it may have happened or not",
+            hint="close the database and open it again, and look",
+            path=str(self.folder),
+        )
+
+    def _is_in_panic(self) -> bool:
+        """Whether LMDB refuses to go on, as after a failure to write a meta page."""
+        try:
+            self.live().begin().abort()
+        except lmdb.PanicError:
+            return True
+        return False
+
+    def require_sound(self) -> None:
+        """Raise ``EngineUnavailableError`` after a commit whose outcome is not known.
+
+        What the kernel could not write it may have dropped, and call written. Only what is read from the disk again can
+        be built on.
+        """
+        if self._failure is not None:
+            raise EngineUnavailableError(
+                "The disk failed during an earlier commit, so nothing more is written",
+                hint="close the database, in every place of this process that has it open, and open it again",
+                path=str(self.folder),
+            ) from self._failure
+
     # --- the limit on the size ----------------------------------------------------------------------------------------
 
     @property
@@ -284,8 +339,7 @@ class Environment:
         """Close the file. REQUIRES that no transaction is open."""
         if self.raw is not None:
             self.raw.close()
-            for lock in self._locks:
-                lock.close()
+            self._close_locks()
 
     def abandon_in_child(self) -> None:
         """Give up what a forked child has inherited; the file is opened anew when it is next used.
@@ -297,8 +351,7 @@ class Environment:
         self.fork_count += 1
         self.raw = None
         self._reopening = threading.Lock()
-        for lock in self._locks:
-            lock.close()  # the parent's own descriptor keeps the lock
+        self._close_locks()  # the parent's own descriptors keep them locked
 
     def live(self) -> lmdb.Environment:
         """Return the open environment, opening it first where a fork has left none."""

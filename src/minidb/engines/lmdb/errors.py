@@ -27,6 +27,12 @@ def translate(error: lmdb.Error, path: str) -> MiniDBError:
     code = getattr(error, "code", None)
     if isinstance(error, lmdb.DiskError) or code in (errno.ENOSPC, errno.EDQUOT):
         return StorageFullError("The disk is full", hint="free some space and run it again", path=path)
+    if isinstance(error, lmdb.PanicError):
+        return EngineUnavailableError(
+            "The disk failed during an earlier commit, and LMDB refuses to go on",
+            hint="close the database, in every place of this process that has it open, and open it again",
+            path=path,
+        )
     if isinstance(error, lmdb.BadValsizeError):
         return KeyTooLargeError("A key is empty or longer than the engine allows", path=path)
     if isinstance(error, lmdb.CorruptedError | lmdb.PageNotFoundError):

@@ -1,12 +1,11 @@
-"""A lock among all threads of all processes that use a folder, every wait bounded.
+"""Advisory locks on files of the folder: what keeps processes from writing at the same time, every wait bounded.
 
 LMDB has a lock of its own, but a caller cannot stop waiting for it. So MiniDB takes its own locks first, and meets
-LMDB's free. Such a lock is an in-process lock and an advisory lock on a file, taken in this order. The kernel drops the
-file's lock when its process dies, however it dies. The holder writes into the file who it is, for the error of whoever
-waits in vain.
+LMDB's free. The kernel drops the lock on a file when its process dies, however it dies. The holder writes into the file
+who it is, for the error of whoever waits in vain.
 
-There are two, taken in this order: the *write lock* for the whole of a write transaction, and the *apply lock* while
-LMDB's own write transaction is open, which is the short last part of it (or the rest, once it has spilled).
+There are two that matter, taken in this order: the write lock (``write_turn``), and the *apply lock*, a ``FolderLock``,
+while LMDB's own write transaction is open.
 """
 
 from __future__ import annotations
@@ -25,55 +24,49 @@ from minidb.engines.write_lock import Hold, WriteLock
 from minidb.exceptions import EngineUnavailableError, WriteTimeoutError
 
 _SHORTEST_PAUSE_S: Final = 0.0002
-_LONGEST_PAUSE_S: Final = 0.01
+_LONGEST_PAUSE_S: Final = 0.002
+"""One process at a time waits for the write lock itself, so it may look often; the others wait behind it."""
+
 _HOLDER_BYTES: Final = 256
 
+_quote = json.encoder.encode_basestring_ascii
 
-class FolderLock:
-    """One lock of a folder, as this process sees it. An open environment has one object for each of its two locks."""
 
-    def __init__(self, folder: Path, file_name: str) -> None:
-        self._thread_lock = WriteLock()
-        self._descriptor = _open_lock_file(folder / file_name)
-        self._unlock_file = partial(fcntl.flock, self._descriptor, fcntl.LOCK_UN)
+class LockFile:
+    """A file that one process has locked at a time. Locking it again, or unlocking it when it is free, does no harm."""
 
-    def acquire(self, timeout_s: float) -> Hold:
-        """Take the lock, waiting at most ``timeout_s`` seconds, or raise ``WriteTimeoutError``."""
-        deadline = time.monotonic() + timeout_s
-        hold = self._thread_lock.acquire(timeout_s)
-        try:
-            hold.release_first(self._unlock_file)  # before the file is locked: to unlock a free one does no harm
-            self._wait_for_file(timeout_s, deadline)
-            self._write_holder()
-        except BaseException:
-            hold.release()
-            raise
-        return hold
+    def __init__(self, path: Path) -> None:
+        self._descriptor = _open_lock_file(path)
+        self.unlock = partial(fcntl.flock, self._descriptor, fcntl.LOCK_UN)
+        """Unlock, in one step of C."""
 
-    def close(self) -> None:
-        """Let go of the lock file."""
-        os.close(self._descriptor)
-
-    def _wait_for_file(self, timeout_s: float, deadline: float) -> None:
-        pause_s = _SHORTEST_PAUSE_S
-        while not self._try_lock():
-            if time.monotonic() + pause_s > deadline:
-                raise self._timeout_error(timeout_s)
-            time.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-
-    def _try_lock(self) -> bool:
+    def try_lock(self) -> bool:
+        """Lock it if no other process has."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
-    def _write_holder(self) -> None:
-        holder = {"pid": os.getpid(), "thread": threading.current_thread().name[:60], "since": time.time()}
-        text = json.dumps(holder).encode("ascii")
+    def lock(self, timeout_s: float, deadline: float, holder: LockFile | None = None) -> None:
+        """Lock it, waiting until the deadline, or raise ``WriteTimeoutError`` that names who is in ``holder``."""
+        pause_s = _SHORTEST_PAUSE_S
+        while not self.try_lock():
+            if time.monotonic() + pause_s > deadline:
+                raise (holder or self)._timeout_error(timeout_s)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def write_holder(self) -> None:
+        """Say in the file that this thread has it. REQUIRES the lock."""
+        name = threading.current_thread().name[:60]
+        text = f'{{"pid": {os.getpid()}, "thread": {_quote(name)}, "since": {time.time()}}}'.encode("ascii")
         # Blanks to a fixed length, so that nothing of a longer predecessor is left. A reader copes with half of it.
         os.pwrite(self._descriptor, text.ljust(_HOLDER_BYTES), 0)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._descriptor)
 
     def _timeout_error(self, timeout_s: float) -> WriteTimeoutError:
         pid, thread, age_s = _read_holder(self._descriptor)
@@ -86,7 +79,33 @@ class FolderLock:
             pid=pid,
             thread=thread,
             age_s=age_s,
+            began_at=None,
         )
+
+
+class FolderLock:
+    """A lock among all threads of all processes: an in-process lock and then a file, taken and given back together."""
+
+    def __init__(self, folder: Path, file_name: str) -> None:
+        self._thread_lock = WriteLock()
+        self._file = LockFile(folder / file_name)
+
+    def acquire(self, timeout_s: float) -> Hold:
+        """Take the lock, waiting at most ``timeout_s`` seconds, or raise ``WriteTimeoutError``."""
+        deadline = time.monotonic() + timeout_s
+        hold = self._thread_lock.acquire(timeout_s)
+        try:
+            hold.release_first(self._file.unlock)  # before the file is locked: to unlock a free one does no harm
+            self._file.lock(timeout_s, deadline)
+            self._file.write_holder()
+        except BaseException:
+            hold.release()
+            raise
+        return hold
+
+    def close(self) -> None:
+        """Let go of the lock file."""
+        self._file.close()
 
 
 def _open_lock_file(path: Path) -> int:

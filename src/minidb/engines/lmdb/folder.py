@@ -3,7 +3,8 @@
     mydb/               0700, when MiniDB makes it
       data.mdb          0600  LMDB's one file of data
       lock.mdb          0600  LMDB's table of readers. Never open it by other means: closing it would drop LMDB's locks
-      minidb.lock       0600  taken by the writer of the moment, and while the database is being made
+      minidb.lock       0600  taken by the process that writes at the moment, and while the database is being made
+      gate.lock         0600  taken by the process that waits for it
       apply.lock        0600  taken while bytes are handed to LMDB, the short last part of a write transaction
       .new/             there only while the database is being made
 
@@ -26,6 +27,7 @@ from minidb.exceptions import EngineUnavailableError, InvalidOptionError, Unsupp
 DATA_FILE: Final = "data.mdb"
 READERS_FILE: Final = "lock.mdb"
 WRITE_LOCK_FILE: Final = "minidb.lock"
+GATE_LOCK_FILE: Final = "gate.lock"
 APPLY_LOCK_FILE: Final = "apply.lock"
 _NEW_FOLDER: Final = ".new"
 _SMALLEST_DATA_FILE_BYTES: Final = 2 * 4096  # LMDB's two meta pages

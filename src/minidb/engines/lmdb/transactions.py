@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice, repeat, takewhile
 from typing import Final
 
 import lmdb
 
-from minidb.engines.lmdb.environment import Environment, Handle, KnownSpaces, keep_inherited
+from minidb.engines.lmdb.applying import Applying
+from minidb.engines.lmdb.commit_queue import Commit, Line
+from minidb.engines.lmdb.environment import Environment, KnownSpaces, keep_inherited
 from minidb.engines.lmdb.errors import translate
 from minidb.engines.port import Pair, Space
-from minidb.engines.write_buffer import SpaceChanges
+from minidb.engines.write_buffer import Layer
 from minidb.engines.write_lock import Hold
-from minidb.exceptions import EngineError, ForkedError, MiniDBError
+from minidb.exceptions import EngineError, ForkedError, MiniDBError, WriteTimeoutError
 
 FIRST_PAGE: Final = 64
 LARGEST_PAGE: Final = 1024
 """Pages grow from the first to this: a short scan reads little too much, a long one makes few calls."""
 
-APPLY_WAIT_S: Final = 60.0
-"""Seconds to wait for the apply lock. Whoever else takes it holds it for microseconds, to open handles."""
+GROUP_BYTES: Final = 1024 * 1024
+"""A transaction with more than this commits alone: a flush more is little beside it, and others need not wait for it
+nor keep it in memory."""
 
 
 class LmdbSnapshot:
@@ -188,110 +192,120 @@ def _place(cursor: lmdb.Cursor[bytes], start: bytes | None, stop: bytes | None, 
 class LmdbBase:
     """The ``Base`` of a write transaction.
 
-    It reads from a snapshot until something is applied. LMDB's own write transaction lives only from then to the end,
-    so that a program that thinks long between its writes keeps nobody from opening the file.
+    It reads from a snapshot, under what stands in the line of commits, until something is applied. Small changes are
+    committed by standing in that line, so that several transactions share a flush. A change of the spaces or the
+    catalog, and what is large, is applied and committed alone, when the line is empty and before the next body begins.
     """
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._thread = threading.current_thread()
-        self._holds: list[Hold] = []  # the write lock's; then the apply lock's, from the first thing applied
-        self._transaction: lmdb.Transaction[bytes] | None = None
-        self._has_changed_spaces = False
-        self._used_bytes = 0
+        self._thread_id = threading.get_ident()
+        self._holds: list[Hold] = []  # the write lock's
+        self._applying: Applying | None = None
         self._known = environment.known
+        self._line: Line = []
+        self.pending: Layer | None = None
         self.snapshot = LmdbSnapshot(environment, None, self._known)
 
     def begin(self, timeout_s: float) -> None:
         """Wait for the other writers and begin. Whatever this raises, ``rollback`` must follow."""
-        self._holds += (self._environment.write_lock.acquire(timeout_s),)
-        snapshot, self._known = self._environment.begin_read()
-        self.snapshot = LmdbSnapshot(self._environment, snapshot, self._known)
+        environment = self._environment
+        turn, queue = environment.write_turn, environment.commits
+        environment.require_sound()
+        if queue.is_led_by_caller:
+            raise WriteTimeoutError(
+                "This thread is committing another transaction, so a second one would wait for itself",
+                hint="do not write in a signal's handler",
+                timeout_s=timeout_s,
+                pid=os.getpid(),
+                thread=threading.current_thread().name,
+                age_s=None,
+                began_at=None,
+            )
+        queue.enter()
+        self._holds += (turn.acquire(timeout_s, self._require_line_written),)
+        self._line, self.pending = queue.view()  # first: a snapshot that has some of it already does no harm
+        snapshot, self._known = environment.begin_read()
+        self.snapshot = LmdbSnapshot(environment, snapshot, self._known)
 
-    def apply(
-        self,
-        changes: Mapping[Space, SpaceChanges],
-        *,
-        created: Iterable[Space],
-        dropped: Iterable[Space],
-        changes_catalog: bool,
-    ) -> None:
+    def _require_line_written(self) -> None:
+        queue = self._environment.commits
+        queue.wait_until_empty(queue.line, self._known)
+
+    def apply(self, changes: Layer) -> None:
         self.snapshot.require_live()
         try:
-            transaction = self._begin()
-            if changes_catalog:
-                self._has_changed_spaces = True
-                self._known = self._environment.change_spaces(
-                    transaction, self._known, created=created, dropped=dropped
-                )
-                self.snapshot.switch_to(transaction, self._known)
-            for space, change in changes.items():
-                handle = self._known.handles.get(space)
-                if handle is not None:  # None: dropped in this transaction
-                    _change(transaction, handle, change)
+            self._apply(changes)
         except lmdb.Error as error:
             raise translate(error, str(self._environment.folder)) from error
 
-    def _begin(self) -> lmdb.Transaction[bytes]:
-        if self._transaction is None:
-            self._holds += (self._environment.apply_lock.acquire(APPLY_WAIT_S),)
-            self._transaction = self._environment.live().begin(write=True)
-            if self._environment.has_limit:
-                self._used_bytes = self._environment.used_bytes(self._transaction, self._known)
+    def _apply(self, changes: Layer) -> Applying:
+        applying = self._applying
+        if applying is None:
+            self._environment.commits.require_written(self._line, self._known)
+            applying = self._applying = Applying(self._environment, self._known)
+            transaction = applying.begin()
             self.snapshot.close()
-            self.snapshot.switch_to(self._transaction, self._known)
-        return self._transaction
+            self.snapshot.switch_to(transaction, self._known)
+        applying.apply(changes)
+        if changes.changes_catalog:
+            assert applying.transaction is not None, "begun"
+            self.snapshot.switch_to(applying.transaction, applying.known)
+        return applying
 
-    def commit(self) -> None:
+    def commit(self, changes: Layer) -> None:
+        queue = self._environment.commits
+        is_read_only = changes.is_empty and self._applying is None
         try:
-            if self._transaction is not None:
+            if not is_read_only:
                 self.snapshot.require_live()
-                if self._environment.has_limit:
-                    self._require_room(self._transaction)
-                self._transaction.commit()
-                if self._has_changed_spaces:
-                    self._environment.publish(self._known)
+            if is_read_only:
+                if self._line:  # what it has seen must be on disk, before it may be told
+                    self._stand_in_line(changes)
+            elif (
+                self._applying is not None
+                or changes.changes_catalog
+                or changes.size_bytes > GROUP_BYTES
+                or queue.is_careful
+            ):
+                self._apply(changes).commit()
+                queue.is_careful = False
+            else:
+                self._stand_in_line(changes)
         except lmdb.Error as error:
             raise translate(error, str(self._environment.folder)) from error
         finally:
             self.rollback()  # ends what is left: everything after a failure, nothing but the locks after a commit
 
-    def _require_room(self, transaction: lmdb.Transaction[bytes]) -> None:
-        used_bytes = self._environment.used_bytes(transaction, self._known)
-        if used_bytes > self._used_bytes:  # what shrinks, or stays as it was, may use the reserve
-            self._environment.require_room(used_bytes)
+    def _stand_in_line(self, changes: Layer) -> None:
+        queue, line = self._environment.commits, self._line
+        commit = Commit(changes, self._known)
+        self.snapshot.close()
+        try:
+            line.append(commit)  # from here on it will be committed, whatever comes in
+            self._end_body()
+            queue.leave(self._thread_id)
+            queue.finish(commit, line)
+        except BaseException:
+            if commit.is_done or commit in line:
+                self._end_body()
+                queue.finish(commit, line)
+            raise
+        queue.require_committed(commit, line)
+
+    def _end_body(self) -> None:
+        for hold in self._holds:
+            hold.release()
 
     def rollback(self) -> None:
         """End what is left; may be called again, also after a signal's exception cut it short."""
         if self.snapshot.is_inherited:
             self.snapshot.close()
             return  # the locks are the parent's, too
-        if self._transaction is not None:
-            if threading.current_thread() is not self._thread and self._thread.is_alive():
-                # Collected as garbage by another thread: LMDB's own lock is given back by the thread that took it only.
-                self._environment.orphans.append(self.rollback)
-                return
-            self._transaction.abort()
+        if self._applying is not None and not self._applying.end():
+            self._environment.orphans.append(self.rollback)  # collected as garbage by another thread than its own
+            return
         self.snapshot.close()
-        for hold in reversed(self._holds):
-            hold.release()
-
-
-def _change(transaction: lmdb.Transaction[bytes], handle: Handle, changes: SpaceChanges) -> None:
-    if changes.hides_below:
-        transaction.drop(handle, delete=False)
-    items = changes.items
-    if None in items.values():
-        for key, value in items.items():
-            if value is None:
-                transaction.delete(key, db=handle)
-        items = {key: value for key, value in items.items() if value is not None}
-    if items:
-        keys = sorted(items)
-        # Rows with automatic ids come in order. Others are looked up again, which costs less than sorting pairs.
-        is_in_order = keys == list(items)
-        pairs = items.items() if is_in_order else zip(keys, map(items.__getitem__, keys))  # noqa: B905  # strict is slow
-        cursor = transaction.cursor(handle)
-        # Appending fills pages to the brim and skips the search: what automatic ids are made of.
-        is_append = not cursor.last() or cursor.key() < keys[0]
-        cursor.putmulti(pairs, append=is_append)  # type: ignore[arg-type]  # no value is None here
+        self._end_body()
+        self._environment.commits.leave(self._thread_id)
+        self._environment.give_back_file()
