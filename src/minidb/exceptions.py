@@ -9,7 +9,7 @@
       RowError             fix the row       SchemaValidationError  RowNotFoundError  RowExistsError
                                              UniqueViolationError  KeyTooLargeError
       ConflictError        run it again      (the only family that a retry catches)
-      CommitUnknownError   find out          (the connection was lost while committing)
+      CommitUnknownError   find out          (the disk failed, or the connection was lost, while committing)
       WaitError            wait, or ask who  PoolTimeoutError  WriteTimeoutError
       EngineError          look at the host  StorageFullError  EngineUnavailableError  MissingDependencyError
       CorruptionError      stop, run verify  ChecksumError  UnsupportedFormatError
@@ -245,7 +245,7 @@ class ConflictError(MiniDBError):
 
 
 class CommitUnknownError(MiniDBError):
-    """The outcome of a commit is not known: it may have been committed, or not."""
+    """The outcome of a commit is not known: it may have been committed, or not. Facts: ``path`` where a disk failed."""
 
 
 # --- wait, or ask who -------------------------------------------------------------------------------------------------
@@ -262,7 +262,9 @@ class PoolTimeoutError(WaitError):
 class WriteTimeoutError(WaitError):
     """Another writer held the database for too long.
 
-    Facts: ``timeout_s``, and of the holder ``pid``, ``thread``, ``age_s``; None for one that could not be found out.
+    Facts: ``timeout_s``, and of the holder ``pid``, ``thread``, ``age_s``, and ``began_at``, where in the program its
+    transaction began (``"file.py:12"``; only of one that ``begin_transaction`` began in this process). None for what
+    could not be found out.
     """
 
 

@@ -28,8 +28,9 @@ class Options:
 
     durability: Durability = "full"
     """What a commit waits for. ``"full"``: nothing acknowledged is lost, also when the power fails. ``"relaxed"``: a
-    power failure may lose the last commit, and damages nothing; a crash of the program loses nothing. ``"none"``: a
-    power failure may damage the whole database, a crash of the program loses nothing; for data that can be made again.
+    power failure may lose the last flush, which is one commit or those of several threads that shared it, and damages
+    nothing; a crash of the program loses nothing. ``"none"``: a power failure may damage the whole database, a crash of
+    the program loses nothing; for data that can be made again. ``db.sync()`` makes all safe that came before it.
     """
 
     read_only: bool = False
@@ -47,6 +48,11 @@ class Options:
     slow_query_ms: float | None = None
     """Milliseconds after which a query is logged to ``minidb.query``. None: never."""
 
+    snapshot_warning_s: float | None = 60.0
+    """Seconds after which a read transaction, or an unfinished iteration, is told of in a warning to
+    ``minidb.transaction``: when it ends, or when ``stats`` is asked. None: never. While one is open the file grows.
+    """
+
     allow_network_file_system: bool = False
     """Open a folder on NFS, SMB or the like all the same. Their locks cannot be relied on: one machine only."""
 
@@ -60,6 +66,8 @@ class Options:
             _require_integer("max_size_bytes", self.max_size_bytes, minimum=MIN_SIZE_BYTES)
         if self.slow_query_ms is not None:
             _require_seconds("slow_query_ms", self.slow_query_ms)
+        if self.snapshot_warning_s is not None:
+            _require_seconds("snapshot_warning_s", self.snapshot_warning_s)
 
 
 MIN_SIZE_BYTES = 256 * 1024

@@ -275,6 +275,41 @@ def test_a_second_connection_for_the_holder_of_all_is_refused_at_once(open_with:
     assert database.connection_pool.stats()["requests_errors"] == 2
 
 
+def test_threads_that_hold_one_each_and_want_another_are_not_left_waiting_for_one_another(
+    open_with: OpenWith, threads: ThreadPoolExecutor
+) -> None:
+    database = open_with(2)
+    both_hold = threading.Barrier(2, timeout=30)
+
+    def take_two() -> None:
+        with database.connection_pool.get_connection():
+            both_hold.wait()
+            with database.connection_pool.get_connection():
+                pass
+
+    outcomes = [future.exception(30) for future in [threads.submit(take_two), threads.submit(take_two)]]
+    assert [type(outcome) for outcome in outcomes if outcome is not None] == [PoolTimeoutError]
+    assert any("waits for another one" in str(outcome) for outcome in outcomes)
+    stats = database.connection_pool.stats()
+    assert (stats["pool_available"], stats["requests_errors"]) == (2, 1)
+
+
+def test_a_thread_that_holds_one_waits_for_another_as_long_as_it_may_come_free(
+    open_with: OpenWith, threads: ThreadPoolExecutor
+) -> None:
+    database = open_with(2)
+
+    def take_two() -> None:
+        with database.connection_pool.get_connection(), database.connection_pool.get_connection():
+            pass
+
+    with held_elsewhere(database, 1) as may_end:
+        future = threads.submit(take_two)
+        wait_for_waiters(database, 1)
+        may_end.set()
+        future.result(30)
+
+
 def test_the_calls_of_a_thread_that_holds_every_connection_run_on_what_it_has(open_with: OpenWith) -> None:
     database = open_with(1)
     table = database.get_table("t")

@@ -437,6 +437,8 @@ def test_another_writer_waits_and_then_is_told_who_holds_the_lock(location: str)
         assert refused.value.timeout_s == 0.01
         assert refused.value.thread == threading.current_thread().name
         assert refused.value.age_s >= 0
+        assert refused.value.began_at.startswith(f"{__file__}:")
+        assert refused.value.began_at in str(refused.value)
         assert table.insert(Row(n=1))
 
 

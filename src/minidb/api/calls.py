@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
 from minidb.api.pool import Connection, ConnectionPool
+from minidb.api.snapshots import OpenSnapshots
 from minidb.api.transaction import Transaction, ambient_transaction
 from minidb.engines.port import Engine, ReadTransaction
 from minidb.exceptions import DatabaseClosedError, ReadOnlyError
@@ -32,6 +33,7 @@ class Calls:
 
     fork_count: int
     connection_pool: ConnectionPool
+    open_snapshots: OpenSnapshots
     _is_closed: bool
     _made_here: set[int]
     """Ids of the tables and indexes that this object made. They are never used again."""

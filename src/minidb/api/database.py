@@ -16,6 +16,7 @@ from minidb.api.calls import Calls
 from minidb.api.index import Index, rows_by_index
 from minidb.api.mapping import PersistentMapping
 from minidb.api.pool import Connection, ConnectionPool
+from minidb.api.snapshots import OpenSnapshots
 from minidb.api.table import Table
 from minidb.api.transaction import Transaction, ambient_transaction
 from minidb.conditions.predicate import Condition
@@ -68,6 +69,7 @@ class MiniDB(Calls):
         create: bool = True,
         max_size_bytes: int | None = None,
         slow_query_ms: float | None = None,
+        snapshot_warning_s: float | None = 60.0,
         allow_network_file_system: bool = False,
     ) -> None:
         self.options = Options(
@@ -79,6 +81,7 @@ class MiniDB(Calls):
             create=create,
             max_size_bytes=max_size_bytes,
             slow_query_ms=slow_query_ms,
+            snapshot_warning_s=snapshot_warning_s,
             allow_network_file_system=allow_network_file_system,
         )
         self.engine = open_engine(location, self.options)
@@ -88,6 +91,7 @@ class MiniDB(Calls):
         self._made_here = set()
         self._catalog = Catalog(-1, {}, {})
         self._catalog_lock = threading.Lock()
+        self.open_snapshots = OpenSnapshots(snapshot_warning_s)
         try:
             self._prepare()
         except BaseException:
@@ -338,10 +342,25 @@ class MiniDB(Calls):
 
     # --- care ---------------------------------------------------------------------------------------------------------
 
+    def sync(self) -> None:
+        """Return when everything that was acknowledged before is on disk, whatever the durability level.
+
+        With ``durability="full"`` it is already. With the others this is the way to make a moment safe: after a batch
+        of commits, before telling somebody. A transaction that is open is not a part of it. Raises ``EngineError`` if
+        the disk failed: what was not on it may be lost.
+        """
+        held = self.connection_pool.hold()
+        try:
+            self.require_open()
+            self.engine.sync()
+        finally:
+            self.connection_pool.take_back(held)
+
     def stats(self) -> dict[str, Any]:  # Any: figures, and dicts of figures
         """Return figures: of the store, and of the pool under ``"pool"``.
 
-        ``"tables"`` are the rows of each table, ``"mappings"`` the items of each mapping.
+        ``"tables"`` are the rows of each table, ``"mappings"`` the items of each mapping. ``"open_snapshots"`` are the
+        read transactions and unfinished iterations of this object, ``"oldest_snapshot_age_s"`` the age of the oldest.
         """
         with self.snapshot(None) as (snapshot, catalog):
             rows = {name: snapshot.count(one.space) for name, one in sorted(catalog.definitions.items())}
@@ -350,6 +369,7 @@ class MiniDB(Calls):
             "location": self.location,
             "engine": self.engine.capabilities.name,
             **self.engine.statistics(),
+            **self.open_snapshots.statistics(),
             "tables": rows,
             "mappings": items,
             "pool": self.connection_pool.stats(),
@@ -440,6 +460,7 @@ class MiniDB(Calls):
         self.fork_count += 1
         self.epoch += 1
         self._catalog_lock = threading.Lock()
+        self.open_snapshots = OpenSnapshots(self.options.snapshot_warning_s)
         self.connection_pool.forget_parent()
 
 

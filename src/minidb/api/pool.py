@@ -83,9 +83,10 @@ and never fair would let one busy thread keep all others out."""
 class _Waiter:
     """A thread in the line. All but ``alarm`` is guarded by the pool's lock."""
 
-    __slots__ = ("alarm", "began", "connection", "is_called")
+    __slots__ = ("alarm", "began", "connection", "is_called", "thread_id")
 
     def __init__(self) -> None:
+        self.thread_id = threading.get_ident()
         self.began = time.monotonic()
         self.connection: Connection | None = None
         self.is_called = False  # and has not looked yet
@@ -108,7 +109,8 @@ class ConnectionPool:
 
     A thread that holds a connection, by ``get_connection``, a transaction or an unfinished scan, never waits for
     another one in a call outside a transaction: where none is free, the call shares what the thread holds. To get a
-    second connection or transaction it must wait, and is refused at once where it holds all that there may be.
+    second connection or transaction it must wait, and is refused at once where it would wait for ever: where it holds
+    all that there may be, or where all who hold one wait for another one.
     """
 
     def __init__(self, database: MiniDB, *, max_connections: int, timeout_s: float) -> None:
@@ -248,6 +250,14 @@ class ConnectionPool:
                     timeout_s=timeout_s,
                     max_connections=self._max_connections,
                 )
+            if held and self._is_deadlock(me):
+                self._errors += 1
+                raise PoolTimeoutError(
+                    "Every connection of the pool is held by a thread that waits for another one, as this one would",
+                    hint="use the connection or transaction that it has, or open with a larger max_connections",
+                    timeout_s=timeout_s,
+                    max_connections=self._max_connections,
+                )
             waiter = _Waiter()
             self._waiters.append(waiter)
             self._settle()  # makes a connection where there may be one more
@@ -279,6 +289,12 @@ class ConnectionPool:
             timeout_s=timeout_s,
             max_connections=self._max_connections,
         )
+
+    def _is_deadlock(self, me: int) -> bool:
+        """Whether nothing would ever come free if this thread waited, too. REQUIRES the lock."""
+        waiting = {waiter.thread_id for waiter in self._waiters if waiter.connection is None} | {me}
+        holders = {connection.holder for connection in self._all}
+        return len(self._all) >= self._max_connections and not self._idle and holders <= waiting
 
     def _stand_in_line(self, waiter: _Waiter, timeout_s: float) -> None:
         while True:

@@ -37,8 +37,12 @@ def _stream_in(transaction: Transaction, source: Source[Item]) -> Iterator[Item]
 
 
 def _stream_alone(database: MiniDB, connection: Connection | None, source: Source[Item]) -> Iterator[Item]:
-    with database.snapshot(connection) as (snapshot, catalog):
-        for item in source(snapshot, catalog):
-            yield item
-            if database.closed:
-                database.require_open()
+    noted = database.open_snapshots.begin()
+    try:
+        with database.snapshot(connection) as (snapshot, catalog):
+            for item in source(snapshot, catalog):
+                yield item
+                if database.closed:
+                    database.require_open()
+    finally:
+        database.open_snapshots.end(noted)

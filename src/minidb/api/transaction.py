@@ -22,6 +22,8 @@ from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from minidb.api.origin import caller
+from minidb.api.snapshots import OpenSnapshot
 from minidb.engines.port import ReadTransaction
 from minidb.exceptions import ForkedError, MiniDBError, ReadOnlyError, TransactionClosedError, UsageError
 from minidb.tables.catalog import Catalog
@@ -54,6 +56,7 @@ class Transaction:
     call raises ``TransactionClosedError``.
     """
 
+    _snapshot: OpenSnapshot | None = None
     _state = _State.ROLLED_BACK  # until it has begun: what fails to begin needs no end
 
     def __init__(
@@ -93,8 +96,13 @@ class Transaction:
     def _begin(self) -> None:
         database = self.database
         database.require_open()
-        write = None if self.read_only else database.engine.begin_write(database.options.write_timeout_s)
-        self.bytes: ReadTransaction = database.engine.begin_read() if write is None else write
+        if self.read_only:
+            write = None
+            self.bytes: ReadTransaction = database.engine.begin_read()
+            self._snapshot = database.open_snapshots.begin()
+        else:
+            write = database.engine.begin_write(database.options.write_timeout_s, caller())
+            self.bytes = write
         try:
             self._read_catalog = database.catalog_of(self.bytes)
             if write is not None:
@@ -269,6 +277,8 @@ class Transaction:
                 _log.debug("%s %s", self._kind(), self._state.value, extra={"duration_ms": duration_ms})
 
     def _give_connection_back(self) -> None:
+        if self._snapshot is not None:
+            self.database.open_snapshots.end(self._snapshot)
         connection, self._connection = self._connection, None
         if connection is not None:
             self.database.connection_pool.take_back(connection)

@@ -81,13 +81,16 @@ class MemoryEngine:
         with _guard:
             return _MemorySnapshot(self._snapshots, self._spaces, self._generation)
 
-    def begin_write(self, timeout_s: float) -> BufferedTransaction:
-        hold = self._write_lock.acquire(timeout_s)
+    def begin_write(self, timeout_s: float, began_at: object = None) -> BufferedTransaction:
+        hold = self._write_lock.acquire(timeout_s, began_at)
         try:
             return BufferedTransaction(_MemoryBase(self, hold), spill_bytes=sys.maxsize)
         except BaseException:
             hold.release()
             raise
+
+    def sync(self) -> None:
+        """Do nothing: nothing here outlives the process."""
 
     def statistics(self) -> dict[str, int]:
         with _guard:

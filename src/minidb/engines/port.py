@@ -184,11 +184,19 @@ class Engine(Protocol):
         """Begin a snapshot. It never waits for a writer."""
         ...
 
-    def begin_write(self, timeout_s: float) -> WriteTransaction:
+    def begin_write(self, timeout_s: float, began_at: object = None) -> WriteTransaction:
         """Begin a write transaction, waiting at most ``timeout_s`` seconds for another writer.
 
+        The text of ``began_at`` says where in the program it begins, for the error of a thread that waits for it.
         Raises ``WriteTimeoutError`` naming who holds the store; at once where the holder is this thread itself.
         Raises ``ReadOnlyError`` where the place cannot be written.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Return when everything that was acknowledged before is durable, whatever the durability level.
+
+        Raises ``EngineError`` if that failed; what was not durable before may then be lost.
         """
         ...
 

@@ -24,9 +24,9 @@ class Hold:
         """``steps`` give the lock back. REQUIRES functions written in C: no exception comes in before they have run."""
         self._steps: Iterator[Callable[[], object]] = iter(steps)
 
-    def release_first(self, step: Callable[[], object]) -> None:
-        """Add a step before all others."""
-        self._steps = chain((step,), self._steps)
+    def release_first(self, *steps: Callable[[], object]) -> None:
+        """Add steps, in their order, before all others."""
+        self._steps = chain(steps, self._steps)
 
     def release(self) -> None:
         """Give the lock back."""
@@ -42,10 +42,14 @@ class WriteLock:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._holder: list[tuple[int, str, float]] = []  # at most one: thread id, thread name, monotonic seconds
+        # At most one: thread id, thread name, monotonic seconds, and where in the program.
+        self._holder: list[tuple[int, str, float, object]] = []
 
-    def acquire(self, timeout_s: float) -> Hold:
-        """Take the lock, waiting at most ``timeout_s`` seconds, or raise ``WriteTimeoutError``."""
+    def acquire(self, timeout_s: float, began_at: object = None) -> Hold:
+        """Take the lock, waiting at most ``timeout_s`` seconds, or raise ``WriteTimeoutError``.
+
+        The text of ``began_at`` says where in the program this is, for the error of whoever waits in vain.
+        """
         hold = Hold(self._holder.clear, self._lock.release)
         outcome: list[bool] = []
         try:
@@ -58,7 +62,7 @@ class WriteLock:
                 raise self._timeout_error(
                     "Another thread of this process held the database's write lock for too long", timeout_s
                 )
-            self._holder.append((threading.get_ident(), threading.current_thread().name, time.monotonic()))
+            self._holder.append((threading.get_ident(), threading.current_thread().name, time.monotonic(), began_at))
         except BaseException:
             if any(outcome):
                 hold.release()
@@ -78,7 +82,7 @@ class WriteLock:
         return hold if outcome[0] else None
 
     def _refuse_holder(self, timeout_s: float) -> None:
-        if any(thread_id == threading.get_ident() for thread_id, _, _ in self._holder.copy()):
+        if any(thread_id == threading.get_ident() for thread_id, *_ in self._holder.copy()):
             raise self._timeout_error(
                 "This thread already has a write transaction open on this database, so a second one would wait for "
                 "itself",
@@ -87,10 +91,22 @@ class WriteLock:
             )
 
     def _timeout_error(self, message: str, timeout_s: float, *, hint: str | None = None) -> WriteTimeoutError:
-        holders = self._holder.copy()
-        thread, age_s = (holders[0][1], round(time.monotonic() - holders[0][2], 3)) if holders else (None, None)
+        thread, age_s, began_at = None, None, None
+        for holder in self._holder.copy():
+            _, thread, began, place = holder
+            age_s = round(time.monotonic() - began, 3)
+            began_at = None if place is None else str(place)
         if hint is None:
             who = "an unnamed thread" if thread is None else f"thread {thread!r}"
             since = "" if age_s is None else f" for {age_s:.1f} s"
-            hint = f"it is held by {who} of process {os.getpid()}{since}; keep write transactions short"
-        return WriteTimeoutError(message, hint=hint, timeout_s=timeout_s, pid=os.getpid(), thread=thread, age_s=age_s)
+            where = "" if began_at is None else f", since {began_at}"
+            hint = f"it is held by {who} of process {os.getpid()}{since}{where}; keep write transactions short"
+        return WriteTimeoutError(
+            message,
+            hint=hint,
+            timeout_s=timeout_s,
+            pid=os.getpid(),
+            thread=thread,
+            age_s=age_s,
+            began_at=began_at,
+        )

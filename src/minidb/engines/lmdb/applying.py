@@ -39,6 +39,7 @@ class Applying:
 
     def begin(self) -> lmdb.Transaction[bytes]:
         """Begin. Whatever this raises, ``end`` must follow. REQUIRES the folder's write lock for the process."""
+        self._environment.require_sound()
         self._holds += (self._environment.apply_lock.acquire(APPLY_WAIT_S),)
         transaction = self.transaction = self._environment.live().begin(write=True)
         if self._environment.has_limit:

@@ -170,14 +170,15 @@ class CommitQueue:
             self._call_next()
             raise
 
-    def wait_until_empty(self, line: Line, known: KnownSpaces) -> Commit | None:
+    def wait_until_empty(self, line: Line) -> Commit | None:
         """Wait until nothing that stands in the line is left to do. REQUIRES the write lock.
 
         Return the place that was taken behind them, if there was anybody.
         """
-        if not line:
+        commits = line.copy()
+        if not commits:
             return None
-        last = Commit(Layer(), known)
+        last = Commit(Layer(), commits[-1].known)
         try:
             line.append(last)
             self.finish(last, line)
@@ -187,12 +188,12 @@ class CommitQueue:
             raise
         return last
 
-    def require_written(self, line: Line, known: KnownSpaces) -> None:
+    def require_written(self, line: Line) -> None:
         """Wait until all that stands in the line is on disk. REQUIRES the write lock.
 
         Raises ``ConflictError`` if a part of it failed.
         """
-        last = self.wait_until_empty(line, known)
+        last = self.wait_until_empty(line)
         if last is not None:
             self.require_committed(last, line)
 
@@ -210,8 +211,9 @@ class CommitQueue:
         return commit.is_done or line is not self.line
 
     def _work_until_done(self, commit: Commit, line: Line) -> None:
-        while not self._is_settled(commit, line):
-            if self._leader.setdefault(None, commit) is commit:  # also where an interrupt has cut its leading short
+        # Who leads goes on, also where an interrupt has cut that short: others wait for what is left of it.
+        while not self._is_settled(commit, line) or self._leader.get(None) is commit:
+            if self._leader.setdefault(None, commit) is commit:
                 if self._writers and not commit.changes.is_empty:  # behind an empty one nobody can come
                     commit.wait(GATHER_S)
                 self._lead()
@@ -219,8 +221,6 @@ class CommitQueue:
                 self._call_next()
             else:
                 commit.wait(LOOK_AGAIN_S)
-        if self._leader.get(None) is commit:
-            self._leader.clear()
 
     def _call_next(self) -> None:
         """Call the first in the line, if nobody leads. Called once too often, it only makes one look in vain."""
@@ -241,9 +241,9 @@ class CommitQueue:
         except MiniDBError:
             self._give_up(line)
             return
-        del line[: len(group)]
         for commit in group:
             commit.call()
+        del line[: len(group)]  # last: until then an interrupted leader would call them again
 
     def _flush_together(self, group: Sequence[Commit]) -> None:
         try:

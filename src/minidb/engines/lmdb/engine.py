@@ -48,17 +48,20 @@ class LmdbEngine:
         except lmdb.Error as error:
             raise translate(error, self.location) from error
 
-    def begin_write(self, timeout_s: float) -> BufferedTransaction:
+    def begin_write(self, timeout_s: float, began_at: object = None) -> BufferedTransaction:
         self._environment.end_orphans()
         base = LmdbBase(self._environment)
         try:
-            base.begin(timeout_s)
+            base.begin(timeout_s, began_at)
             return BufferedTransaction(base, spill_bytes=self._spill_bytes)
         except BaseException as error:
             base.rollback()
             if isinstance(error, lmdb.Error):
                 raise translate(error, self.location) from error
             raise
+
+    def sync(self) -> None:
+        self._environment.sync()
 
     def statistics(self) -> dict[str, int]:
         information = self._environment.live().info()

@@ -292,6 +292,17 @@ class Environment:
             return True
         return False
 
+    def sync(self) -> None:
+        """Flush what the durability level has left to the operating system."""
+        if self.durability == "full" or not self.is_writable:
+            return
+        self.require_sound()
+        try:
+            self.live().sync(True)  # noqa: FBT003  # the binding's signature
+        except lmdb.Error as error:
+            self._failure = translate(error, str(self.folder))
+            raise self._failure from error
+
     def require_sound(self) -> None:
         """Raise ``EngineUnavailableError`` after a commit whose outcome is not known.
 

@@ -207,7 +207,7 @@ class LmdbBase:
         self.pending: Layer | None = None
         self.snapshot = LmdbSnapshot(environment, None, self._known)
 
-    def begin(self, timeout_s: float) -> None:
+    def begin(self, timeout_s: float, began_at: object) -> None:
         """Wait for the other writers and begin. Whatever this raises, ``rollback`` must follow."""
         environment = self._environment
         turn, queue = environment.write_turn, environment.commits
@@ -223,14 +223,14 @@ class LmdbBase:
                 began_at=None,
             )
         queue.enter()
-        self._holds += (turn.acquire(timeout_s, self._require_line_written),)
+        self._holds += (turn.acquire(timeout_s, began_at, self._require_line_written),)
         self._line, self.pending = queue.view()  # first: a snapshot that has some of it already does no harm
         snapshot, self._known = environment.begin_read()
         self.snapshot = LmdbSnapshot(environment, snapshot, self._known)
 
     def _require_line_written(self) -> None:
         queue = self._environment.commits
-        queue.wait_until_empty(queue.line, self._known)
+        queue.wait_until_empty(queue.line)
 
     def apply(self, changes: Layer) -> None:
         self.snapshot.require_live()
@@ -242,7 +242,7 @@ class LmdbBase:
     def _apply(self, changes: Layer) -> Applying:
         applying = self._applying
         if applying is None:
-            self._environment.commits.require_written(self._line, self._known)
+            self._environment.commits.require_written(self._line)
             applying = self._applying = Applying(self._environment, self._known)
             transaction = applying.begin()
             self.snapshot.close()

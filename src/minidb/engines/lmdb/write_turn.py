@@ -36,15 +36,15 @@ class WriteTurn:
         self._is_locked = False  # never true of a file that is not
         self._may_be_locked: list[bool] = []  # never empty where the file is locked: emptied in one step of C
 
-    def acquire(self, timeout_s: float, require_written: Callable[[], None]) -> Hold:
+    def acquire(self, timeout_s: float, began_at: object, require_written: Callable[[], object]) -> Hold:
         """Take both parts, waiting at most ``timeout_s`` seconds, or raise ``WriteTimeoutError``.
 
-        ``require_written`` returns when nothing is left that other processes cannot see. The hold gives back the
-        in-process part; ``give_back_file`` must follow, whatever happens.
+        The text of ``began_at`` says where in the program. ``require_written`` returns when nothing is left that other
+        processes cannot see. The hold gives back the in-process part; ``give_back_file`` must follow, whatever happens.
         """
         now = time.monotonic()
         deadline = now + timeout_s
-        hold = self._thread_lock.acquire(timeout_s)
+        hold = self._thread_lock.acquire(timeout_s, began_at)
         try:
             if self._is_locked and now > self._turn_ends and self._is_awaited():
                 require_written()
@@ -67,8 +67,7 @@ class WriteTurn:
             try:
                 if is_idle():
                     self._is_locked = False
-                    hold.release_first(self._may_be_locked.clear)
-                    hold.release_first(self._file.unlock)
+                    hold.release_first(self._file.unlock, self._may_be_locked.clear)
                 hold.release()
             except BaseException:
                 hold.release()
