@@ -1,16 +1,17 @@
 """Every engine passes the public conformance suite, unchanged."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from minidb.engines.lmdb.engine import LmdbEngine
 from minidb.engines.memory import MemoryEngine
-from minidb.engines.port import Engine
+from minidb.engines.port import Engine, Space
 from minidb.options import Options
 from minidb.testing import ENGINE_CHECKS, check_engine
-from minidb.testing.conformance import check_a_snapshot_never_changes
+from minidb.testing.conformance import check_a_snapshot_never_changes, pairs, reading, writing
 
 MakeEngine = Callable[[Path], Engine]
 
@@ -43,6 +44,37 @@ def test_an_engine_that_spills_at_once_keeps_every_guarantee_but_the_way_back(
         check(opened)
     finally:
         opened.close()
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_each_commit_is_seen_whole_by_all_who_come_after_it(name: str, database_path: Path) -> None:
+    """Many threads commit and roll back at once."""
+    engine = ENGINES[name](database_path)
+    order_of, place_of, order_key = Space("order"), Space("place"), b"order"
+    with writing(engine) as transaction:
+        transaction.create_space(order_of)
+        transaction.create_space(place_of)
+
+    def append(letter: str) -> None:
+        for number in range(15):
+            mark = f"{letter}{number:02}".encode()
+            undone = engine.begin_write(60)
+            undone.put_many(order_of, {order_key: b"", mark: b""})
+            undone.close()
+            with writing(engine, timeout_s=60) as transaction:
+                before = transaction.get(order_of, order_key) or b""
+                transaction.put_many(order_of, {order_key: before + mark})
+                transaction.put_many(place_of, {mark: b"%06d" % (len(before) // 3)})
+            with reading(engine) as snapshot:
+                order = snapshot.get(order_of, order_key) or b""
+                marks = [order[place : place + 3] for place in range(0, len(order), 3)]
+                assert mark in marks, "who was told that it is committed sees it"
+                found = sorted((place, key) for key, place in pairs(snapshot, place_of))
+                assert [key for _, key in found] == marks, "a snapshot has all of a commit and all before it"
+
+    with ThreadPoolExecutor(6) as executor:
+        list(executor.map(append, "abcdef"))
+    engine.close()
 
 
 def test_check_engine_runs_every_check_on_a_new_engine() -> None:

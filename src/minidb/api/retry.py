@@ -1,7 +1,8 @@
 """Running a body again after a conflict.
 
-On a file writers wait for one another and no conflict arises. On an engine with many writers any commit may end in
-``ConflictError``, and only the program can run its body again: so it is handed over as a function.
+On a file writers wait for one another, and a conflict arises only from a commit that found no room. On an engine with
+many writers any commit may end in ``ConflictError``, and only the program can run its body again: so it is handed over
+as a function.
 """
 
 from __future__ import annotations

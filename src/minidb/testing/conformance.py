@@ -309,45 +309,6 @@ def check_concurrent_increments_are_not_lost(engine: Engine) -> None:
         expect(snapshot.get(A, b"counter"), b"100", "every increment is there")
 
 
-def check_each_commit_is_seen_whole_by_all_who_come_after_it(engine: Engine) -> None:
-    """Many threads commit and roll back at once."""
-    _fill(engine, A, {b"order": b""})
-    _fill(engine, B, {})
-
-    def append(name: bytes) -> None:
-        for number in range(15):
-            mark = b"%b%02d" % (name, number)
-            undone = engine.begin_write(60)
-            undone.put_many(A, {b"order": b"", mark: b""})
-            undone.close()
-            with writing(engine, timeout_s=60) as transaction:
-                before = transaction.get(A, b"order") or b""
-                transaction.put_many(A, {b"order": before + mark})
-                transaction.put_many(B, {mark: b"%06d" % (len(before) // 3)})
-            with reading(engine) as snapshot:
-                order = snapshot.get(A, b"order") or b""
-                marks = [order[place : place + 3] for place in range(0, len(order), 3)]
-                assert mark in marks, "who was told that it is committed sees it"
-                found = sorted((place, key) for key, place in pairs(snapshot, B))
-                expect([key for _, key in found], marks, "a snapshot has all of a commit and all before it")
-
-    failures: list[BaseException] = []
-
-    def run(name: bytes) -> None:
-        try:
-            append(name)
-        except BaseException as error:
-            failures.append(error)
-            raise
-
-    threads = [threading.Thread(target=run, args=(b"%c" % letter,)) for letter in b"abcdef"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures, repr(failures)
-
-
 def check_a_sync_returns_and_changes_nothing(engine: Engine) -> None:
     _fill(engine, A, {b"a": b"1"})
     engine.sync()
@@ -622,7 +583,6 @@ ENGINE_CHECKS: Final[tuple[Callable[[Engine], None], ...]] = (
     check_a_rollback_leaves_nothing,
     check_writers_wait_for_one_another_and_no_longer_than_said,
     check_concurrent_increments_are_not_lost,
-    check_each_commit_is_seen_whole_by_all_who_come_after_it,
     check_a_sync_returns_and_changes_nothing,
     check_insert_many_never_overwrites,
     check_deletes_may_name_absent_keys,

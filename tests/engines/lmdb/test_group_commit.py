@@ -132,6 +132,13 @@ def stand_in_line(
     return futures
 
 
+def stand_in_line_together(
+    engine: LmdbEngine, threads: ThreadPoolExecutor, works: list[Callable[[], None]]
+) -> list[Future[None]]:
+    """Begin to run works, the last of which lets the others be flushed."""
+    return [*stand_in_line(engine, threads, works[:-1]), threads.submit(works[-1])]
+
+
 def putting(engine: LmdbEngine, number: int) -> Callable[[], None]:
     return lambda: put(engine, b"%d" % number)
 
@@ -194,17 +201,32 @@ def test_many_threads_lose_nothing_and_share_flushes(
     assert disk.flushes < 800
 
 
-def test_a_leader_takes_along_a_thread_that_is_in_a_transaction(
+def test_a_leader_waits_for_as_many_as_shared_the_last_flush(
     engine: LmdbEngine, threads: ThreadPoolExecutor, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    leader = held_up(engine, threads, disk)
+    followers = stand_in_line(engine, threads, [putting(engine, number) for number in range(3)])
+    disk.go_on()
+    for future in (leader, *followers):
+        future.result(PATIENCE_S)
+    assert disk.flushes == 2
     monkeypatch.setattr("minidb.engines.lmdb.commit_queue.GATHER_S", PATIENCE_S)
-    queue = queue_of(engine)
-    queue.enter()  # as this thread does when it begins
-    leader = threads.submit(put, engine, b"leader")
-    until(lambda: len(queue.line) == 1)
-    put(engine, b"taken along")
-    leader.result(PATIENCE_S)
-    assert disk.flushes == 1
+    for future in stand_in_line_together(engine, threads, [putting(engine, number) for number in range(3)]):
+        future.result(PATIENCE_S)
+    assert disk.flushes == 3
+
+
+def test_a_leader_does_not_wait_long_for_those_who_do_not_come(
+    engine: LmdbEngine, threads: ThreadPoolExecutor, disk: Disk
+) -> None:
+    leader = held_up(engine, threads, disk)
+    followers = stand_in_line(engine, threads, [putting(engine, number) for number in range(3)])
+    disk.go_on()
+    for future in (leader, *followers):
+        future.result(PATIENCE_S)
+    put(engine, b"alone")
+    assert disk.flushes == 3
+    assert queue_of(engine)._last_size == 1  # so that the next one waits for nobody
 
 
 def test_an_acknowledgement_that_came_too_early_would_be_noticed(
@@ -542,7 +564,6 @@ def test_an_interrupt_at_any_moment_of_a_commit_leaves_no_lock_and_no_half_and_n
         assert committed <= (key in keys(engine))
         assert queue_of(engine).line == []
         assert queue_of(engine)._leader == {}
-        assert queue_of(engine)._writers == set()
         assert is_free(engine)
     assert moment > 50
     assert keys(engine)[-1] in (b"other", b"leader", key)
@@ -564,7 +585,6 @@ def test_an_interrupt_at_any_moment_of_a_beginning_or_a_rollback_leaves_no_lock(
     moment = 1
     while interrupted(work, moment):
         moment += 1
-        assert queue_of(engine)._writers == set()
         assert is_free(engine)
         engine.begin_write(0).close()
     assert moment > 50

@@ -3,7 +3,8 @@
 A commit puts the transaction's changes at the end of the *line*, lets the next writer begin, and waits until they are
 on disk. Whoever finds nobody doing so leads: it flushes all that stand in the line as one, tells them, and calls the
 first of those who have come meanwhile to lead the next group. So one flush is shared by all who came during the one
-before it; a lone writer leads at once and waits for nobody; and no thread and no clock is needed.
+before it. A leader who finds fewer in the line than shared the last flush waits for them, for ``GATHER_S`` at most; a
+lone writer leads at once and waits for nobody. There is no thread for it.
 
 A writer that begins reads what stands in the line (``view``) over a snapshot, so each transaction in it builds on those
 before it. If one fails, so do all behind it, with ``ConflictError``: that line is dead, and a new one is begun.
@@ -14,7 +15,7 @@ is passed on when the commit is done. Between any two calls the state is such th
 group again, gives the same result: applying changes twice is applying them once.
 
 Locks: the line is appended to by the holder of the write lock only. All else is single steps of C on it and on the
-dict that says who leads. Nothing is locked while waiting.
+dict that says who leads.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ LOOK_AGAIN_S: Final = 1.0
 """So often does one who waits look for himself. He is always called; this is for a leader that two interrupts ended."""
 
 GATHER_S: Final = 0.0005
-"""So long does a leader wait for threads that are in a write transaction, to take them along: about one flush. Measured
-with 8 threads: groups of 7.5 instead of 4. It waits for nobody where there is nobody."""
+"""So long does a leader wait for those who shared the last flush to come back: about one flush. Without it, the first to
+come back would flush for itself alone, and the others wait twice (8 threads: groups of 4 instead of 7)."""
 
 MOST_SEEN: Final = 64
 """A view keeps so many commits that are on disk already, or as many as are not, before it is made anew."""
@@ -101,19 +102,7 @@ class CommitQueue:
         """Whether a commit has failed for want of room, so that the next shall not be built on before it is written."""
         self._leader: dict[None, Commit] = {}  # at most one: taken and left in one step each
         self._view: _View | None = None
-        self._writers: set[int] = set()  # the threads that have begun, or wait to begin, and do not stand in the line
-
-    def enter(self) -> None:
-        """Say that the calling thread is going to write. ``leave`` must follow."""
-        self._writers.add(threading.get_ident())
-
-    def leave(self, thread_id: int) -> None:
-        """Say that a thread has come into the line, or goes away."""
-        self._writers.discard(thread_id)
-        if not self._writers:
-            leader = self._leader.get(None)
-            if leader is not None:
-                leader.call()
+        self._last_size = 1  # of the last group
 
     @property
     def is_led_by_caller(self) -> bool:
@@ -214,13 +203,19 @@ class CommitQueue:
         # Who leads goes on, also where an interrupt has cut that short: others wait for what is left of it.
         while not self._is_settled(commit, line) or self._leader.get(None) is commit:
             if self._leader.setdefault(None, commit) is commit:
-                if self._writers and not commit.changes.is_empty:  # behind an empty one nobody can come
+                if len(self.line) < self._last_size and not commit.changes.is_empty:  # behind such nobody can come
                     commit.wait(GATHER_S)
                 self._lead()
                 self._leader.clear()
                 self._call_next()
             else:
+                self._call_gathering_leader()
                 commit.wait(LOOK_AGAIN_S)
+
+    def _call_gathering_leader(self) -> None:
+        leader = self._leader.get(None)
+        if leader is not None and len(self.line) >= self._last_size:
+            leader.call()
 
     def _call_next(self) -> None:
         """Call the first in the line, if nobody leads. Called once too often, it only makes one look in vain."""
@@ -243,6 +238,7 @@ class CommitQueue:
             return
         for commit in group:
             commit.call()
+        self._last_size = len(group)
         del line[: len(group)]  # last: until then an interrupted leader would call them again
 
     def _flush_together(self, group: Sequence[Commit]) -> None:

@@ -199,7 +199,6 @@ class LmdbBase:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._thread_id = threading.get_ident()
         self._holds: list[Hold] = []  # the write lock's
         self._applying: Applying | None = None
         self._known = environment.known
@@ -222,7 +221,6 @@ class LmdbBase:
                 age_s=None,
                 began_at=None,
             )
-        queue.enter()
         self._holds += (turn.acquire(timeout_s, began_at, self._require_line_written),)
         self._line, self.pending = queue.view()  # first: a snapshot that has some of it already does no harm
         snapshot, self._known = environment.begin_read()
@@ -284,7 +282,6 @@ class LmdbBase:
         try:
             line.append(commit)  # from here on it will be committed, whatever comes in
             self._end_body()
-            queue.leave(self._thread_id)
             queue.finish(commit, line)
         except BaseException:
             if commit.is_done or commit in line:
@@ -307,5 +304,4 @@ class LmdbBase:
             return
         self.snapshot.close()
         self._end_body()
-        self._environment.commits.leave(self._thread_id)
         self._environment.give_back_file()
