@@ -534,7 +534,7 @@ def go_on_with_company(engine: LmdbEngine, disk: Disk) -> None:
 def test_an_interrupt_at_any_moment_of_a_commit_leaves_no_lock_and_no_half_and_nobody_waiting(
     engine: LmdbEngine, threads: ThreadPoolExecutor, disk: Disk, role: str
 ) -> None:
-    moment = 0
+    moment, key = 0, b""
     was_interrupted = True
     while was_interrupted:
         moment += 1

@@ -35,7 +35,7 @@ LOOK_AGAIN_S: Final = 1.0
 """So often does one who waits look for himself. He is always called; this is for a leader that two interrupts ended."""
 
 GATHER_S: Final = 0.0005
-"""So long does a leader wait for those who shared the last flush to come back: about one flush. Without it, the first to
+"""So long does a leader wait for those who shared the last flush to come back: about one flush. Without it the first to
 come back would flush for itself alone, and the others wait twice (8 threads: groups of 4 instead of 7)."""
 
 MOST_SEEN: Final = 64
