@@ -14,10 +14,10 @@ from types import FrameType
 
 import lmdb
 import pytest
-from tests.engines.lmdb.test_processes import in_child
+from tests.engines.lmdb.test_processes import in_child, start
 
 from minidb.engines.lmdb import applying
-from minidb.engines.lmdb.commit_queue import Commit, CommitQueue
+from minidb.engines.lmdb.commit_queue import GATHER_S, Commit, CommitQueue
 from minidb.engines.lmdb.durable import make_durable
 from minidb.engines.lmdb.engine import LmdbEngine
 from minidb.engines.lmdb.file_lock import LockFile
@@ -32,7 +32,7 @@ from minidb.exceptions import (
     StorageFullError,
     WriteTimeoutError,
 )
-from minidb.options import Options
+from minidb.options import Durability, Options
 from minidb.testing.conformance import pairs, reading, writing
 
 ROWS, INDEX = Space("rows"), Space("index")
@@ -202,7 +202,7 @@ def test_many_threads_lose_nothing_and_share_flushes(
 
 
 def test_a_leader_waits_for_as_many_as_shared_the_last_flush(
-    engine: LmdbEngine, threads: ThreadPoolExecutor, disk: Disk, monkeypatch: pytest.MonkeyPatch
+    engine: LmdbEngine, threads: ThreadPoolExecutor, disk: Disk
 ) -> None:
     leader = held_up(engine, threads, disk)
     followers = stand_in_line(engine, threads, [putting(engine, number) for number in range(3)])
@@ -210,7 +210,7 @@ def test_a_leader_waits_for_as_many_as_shared_the_last_flush(
     for future in (leader, *followers):
         future.result(PATIENCE_S)
     assert disk.flushes == 2
-    monkeypatch.setattr("minidb.engines.lmdb.commit_queue.GATHER_S", PATIENCE_S)
+    queue_of(engine).gather_s = PATIENCE_S
     for future in stand_in_line_together(engine, threads, [putting(engine, number) for number in range(3)]):
         future.result(PATIENCE_S)
     assert disk.flushes == 3
@@ -219,6 +219,7 @@ def test_a_leader_waits_for_as_many_as_shared_the_last_flush(
 def test_a_leader_does_not_wait_long_for_those_who_do_not_come(
     engine: LmdbEngine, threads: ThreadPoolExecutor, disk: Disk
 ) -> None:
+    queue_of(engine).gather_s = GATHER_S
     leader = held_up(engine, threads, disk)
     followers = stand_in_line(engine, threads, [putting(engine, number) for number in range(3)])
     disk.go_on()
@@ -489,6 +490,42 @@ def test_a_transaction_that_is_rolled_back_touches_nobody_elses(
     leader.result(PATIENCE_S)
     follower.result(PATIENCE_S)
     assert keys(engine) == [b"1", b"leader"]
+
+
+@pytest.mark.parametrize("durability", ["full", "none"])
+def test_after_a_kill_what_was_told_is_there_and_what_is_there_is_a_prefix(
+    database_path: Path, durability: Durability
+) -> None:
+    LmdbEngine(database_path, Options()).close()
+    killed = start(
+        database_path,
+        f"""
+        import threading
+        engine.close()
+        engine = LmdbEngine(sys.argv[1], Options(durability={durability!r}))
+        with writing(engine) as transaction:
+            transaction.create_space(Space("rows"))
+        def append():
+            while True:
+                with writing(engine, timeout_s=60) as transaction:
+                    number = transaction.count(Space("rows"))
+                    transaction.put_many(Space("rows"), {{b"%08d" % number: b""}})
+                os.write(1, b"%08d\\n" % number)  # told, after the commit
+        for _ in range(8):
+            threading.Thread(target=append).start()
+        """,
+    )
+    assert killed.stdout is not None
+    told = [killed.stdout.readline() for _ in range(300)]
+    killed.kill()
+    rest, _ = killed.communicate(timeout=PATIENCE_S)
+    numbers = [int(line) for line in told + rest.splitlines()]
+    engine = LmdbEngine(database_path, Options())
+    with reading(engine) as snapshot:
+        found = [int(key) for key, _ in pairs(snapshot, ROWS)]
+    engine.close()
+    assert found == list(range(len(found)))
+    assert set(numbers) <= set(found)
 
 
 # --- interrupts -------------------------------------------------------------------------------------------------------

@@ -94,8 +94,10 @@ class _View(NamedTuple):
 class CommitQueue:
     """The commits of one environment. Any thread may use it, as its methods say."""
 
-    def __init__(self, flush: Flush) -> None:
+    def __init__(self, flush: Flush, *, gather_s: float) -> None:
+        """``gather_s`` is how long a leader may wait for company: nothing where a flush costs nothing."""
         self._flush = flush
+        self.gather_s = gather_s
         self.line: Line = []
         """Those that are not known to be on disk, in the order of commits. Replaced by a new one when it is dead."""
         self.is_careful = False
@@ -204,7 +206,7 @@ class CommitQueue:
         while not self._is_settled(commit, line) or self._leader.get(None) is commit:
             if self._leader.setdefault(None, commit) is commit:
                 if len(self.line) < self._last_size and not commit.changes.is_empty:  # behind such nobody can come
-                    commit.wait(GATHER_S)
+                    commit.wait(self.gather_s)
                 self._lead()
                 self._leader.clear()
                 self._call_next()

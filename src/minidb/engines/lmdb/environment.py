@@ -27,7 +27,7 @@ import lmdb
 from lmdb import _envid
 
 from minidb.engines.lmdb.applying import flush
-from minidb.engines.lmdb.commit_queue import CommitQueue
+from minidb.engines.lmdb.commit_queue import GATHER_S, CommitQueue
 from minidb.engines.lmdb.durable import is_surely_undone
 from minidb.engines.lmdb.errors import full, translate
 from minidb.engines.lmdb.file_lock import FolderLock
@@ -106,7 +106,7 @@ class Environment:
             is_writable=self.is_writable,
             is_inherited=self.fork_count > 0,
         )
-        self.commits = CommitQueue(partial(flush, self))
+        self.commits = CommitQueue(partial(flush, self), gather_s=0 if self.durability == "none" else GATHER_S)
         self._failure: MiniDBError | None = None
         self._locks: tuple[WriteTurn, FolderLock] | None = None
         try:
