@@ -1,12 +1,28 @@
-"""What must be true of the database after its writer was killed. Asked through the public API alone."""
+"""What must be true of the database after a crash. Asked through the public API alone."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.crash.ledger import Ledger
-from tests.crash.operations import CITIES, SCHEMA, TABLE, Columns, Model, apply_to_model, named_tokens
+from tests.crash.operations import (
+    CITIES,
+    JOURNAL,
+    LATE_INDEX,
+    SPARE,
+    TABLE,
+    Columns,
+    Hand,
+    Model,
+    apply_to_model,
+    is_row,
+    named_tokens,
+    part_of,
+    read_model,
+    spare_rows,
+)
 
 from minidb import MiniDB, Row, Table
 from minidb.exceptions import EngineUnavailableError, TableNotFoundError, UniqueViolationError
@@ -20,87 +36,145 @@ class CheckFailedError(AssertionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """The rows that are there, and what became of the operation whose call never returned.
+class Expected:
+    """What one writer's ledger allows: what was acknowledged, or that and the operation whose call never returned."""
 
-    ``has_pending`` is None where there was no such operation, or where it would have changed nothing.
-    """
+    possible: Sequence[Model]
+    tokens: frozenset[str]
+    ids: Mapping[str, int]
+    is_owed: bool
+    """Whether anything was acknowledged, if only that there are tables."""
+
+    @classmethod
+    def of(cls, before: Sequence[Model], ledger: Ledger) -> Expected:
+        """``before`` are the states of the writer's part, of which one was there when the ledger was begun."""
+        tokens = {token for model in before for token in model if is_row(token)}
+        is_owed = any(before) or ledger.ready is not None
+        if ledger.ready is None:
+            return cls(before, frozenset(tokens), {}, is_owed)
+        acknowledged = dict(before[ledger.ready])
+        for operation in ledger.done:
+            apply_to_model(acknowledged, operation)
+            tokens |= named_tokens(operation)
+        possible = [acknowledged]
+        if ledger.pending is not None:
+            with_pending = dict(acknowledged)
+            apply_to_model(with_pending, ledger.pending)
+            tokens |= named_tokens(ledger.pending)
+            possible += [with_pending] * (with_pending != acknowledged)
+        return cls(possible, frozenset(tokens), dict(ledger.ids), is_owed)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is there, and what became of the operations whose calls never returned, where that can be told."""
 
     rows: Model
-    has_pending: bool | None
+    pending_present: int = 0
+    pending_absent: int = 0
 
 
-def check(folder: Path, before: Model, ledger: Ledger) -> Outcome:
-    """Return what was found; raise ``CheckFailedError`` unless it is right.
+def check(folder: Path, expected: Mapping[str, Expected], *, reads_first: bool = True) -> Outcome:
+    """Return what was found; raise ``CheckFailedError`` unless it is right. ``expected`` is by owner.
 
-    ``before`` are the rows that were there before the ledger was begun. The database is looked at through a read-only
-    opening first, which can repair nothing; then it is opened and written to.
+    With ``reads_first`` the database is looked at through a read-only opening first, which can repair nothing. Then it
+    is opened and written to.
     """
-    acknowledged = dict(before)
-    tokens = set(before)
-    for operation in ledger.done:
-        apply_to_model(acknowledged, operation)
-        tokens |= named_tokens(operation)
-    with_pending = dict(acknowledged)
-    if ledger.pending is not None:
-        apply_to_model(with_pending, ledger.pending)
-        tokens |= named_tokens(ledger.pending)
-
-    rows = _check_unrepaired(folder, [acknowledged, with_pending], ledger)
-    with MiniDB(folder, write_timeout_s=WRITE_TIMEOUT_S) as database:
-        table = database.create_table(TABLE, SCHEMA, if_not_exists=True)
-        _check_next_writes(database, table, rows, tokens)
-        _require(_read(database, table, ledger.ids) == rows, "rows changed when the database was opened and written to")
-    return Outcome(rows, None if acknowledged == with_pending else rows == with_pending)
-
-
-def _check_unrepaired(folder: Path, possible: list[Model], ledger: Ledger) -> Model:
-    """Check what a read-only opening sees, and return the rows."""
     try:
-        with MiniDB(folder, read_only=True) as database:
-            table = database.get_table(TABLE)
-            found = _read(database, table, ledger.ids)
-    except (EngineUnavailableError, TableNotFoundError) as error:
-        # Killed before the table was acknowledged. Any other refusal is an error of its own.
-        _require(not ledger.is_ready and not any(possible), f"the table is gone: {type(error).__name__}")
-        return {}
-    if found not in possible:
-        raise CheckFailedError(_difference(found, possible))
-    return found
+        if reads_first and not _is_absent(folder, expected):
+            with MiniDB(folder, read_only=True) as database:
+                check_open(database, expected)
+        with MiniDB(folder, write_timeout_s=WRITE_TIMEOUT_S) as database:
+            outcome = check_open(database, expected)
+            _check_next_writes(database, outcome.rows, expected)
+            found = check_open(database, expected)
+            _require(found.rows == outcome.rows, "rows changed when the database was opened and written to")
+    except CheckFailedError:
+        raise
+    except Exception as error:
+        raise CheckFailedError(f"{type(error).__name__}: {error}") from error
+    return outcome
 
 
-def _read(database: MiniDB, table: Table[Row], ids: dict[str, int]) -> Model:
-    """Return the rows, after asking whether the ids and all indexes agree with them, both ways."""
+def _is_absent(folder: Path, expected: Mapping[str, Expected]) -> bool:
+    """Tell whether there is no database, which is right only before the first acknowledgement."""
+    try:
+        MiniDB(folder, read_only=True).close()
+    except EngineUnavailableError as error:
+        _require(not any(one.is_owed for one in expected.values()), f"the database is gone: {error}")
+        return True
+    return False
+
+
+def check_open(database: MiniDB, expected: Mapping[str, Expected]) -> Outcome:
+    """Check an open database to which nobody writes meanwhile."""
+    try:
+        ids = {token: row_id for one in expected.values() for token, row_id in one.ids.items()}
+        found = _read(database, ids)
+    except TableNotFoundError as error:
+        _require(not any(one.is_owed for one in expected.values()), f"the table is gone: {error}")
+        found = {}
+    present = absent = 0
+    for owner, one in expected.items():
+        part = part_of(found, owner)
+        if part not in one.possible:
+            raise CheckFailedError(_difference(part, one.possible))
+        if len(one.possible) > 1:
+            present += part == one.possible[-1]
+            absent += part == one.possible[0]
+    strangers = {token for token in found if not any(token.startswith(f"{owner}-") for owner in expected)}
+    _require(not strangers, f"written by nobody {_some(sorted(strangers))}")
+    return Outcome(found, present, absent)
+
+
+def _read(database: MiniDB, ids: Mapping[str, int]) -> Model:
+    """Return what is there, after asking whether the ids and all indexes agree with the rows, both ways."""
+    table = database.get_table(TABLE)
     rows = list(table.scan())
-    model: Model = {row["token"]: row.columns for row in rows}
-    _require(len(model) == len(rows), "a token stands twice in a unique index")
+    _require(len({row["token"] for row in rows}) == len(rows), "a token stands twice in a unique index")
     _require(table.count() == len(rows), "count is not the number of rows")
     for row in rows:
         _require(ids.get(row["token"], row.id) == row.id, "a row has another id than was acknowledged")
         _require(table.query(row.id) == row, "a row is not found by its id")
         by_token = database.query_by_index(TABLE, "token", row["token"])
         _require([one.id for one in by_token] == [row.id], "a row is not found, or not alone, in the unique index")
-    for city in CITIES:
-        by_city = database.query_by_index(TABLE, "city", city)
-        ids_by_city = [row.id for row in by_city]
-        _require(
-            ids_by_city == [row.id for row in rows if row["city"] == city], "an index does not agree with the rows"
-        )
     _require({row["city"] for row in rows} <= set(CITIES), "a row has a city that nobody wrote")
-    return model
+    _check_index(database, rows, "city", CITIES)
+    if any(index.name == LATE_INDEX for index in database.indexes(TABLE)):
+        _check_index(database, rows, LATE_INDEX, {row[LATE_INDEX] for row in rows})
+    # What survives must be a prefix of the order in which it was committed.
+    positions = [row["position"] for row in database.get_table(JOURNAL).scan()] if JOURNAL in database else []
+    _require(positions == list(range(1, len(positions) + 1)), "a transaction is lost, and a later one is there")
+    if SPARE in database:
+        spare = database.get_table(SPARE)
+        found = [row.columns for row in spare.scan()]
+        _require(found == spare_rows(len(found)), "the spare table has other rows than were written")
+        for number in range(7):
+            by_index = database.query_by_index(SPARE, "number", number)
+            right = [columns for columns in found if columns["number"] == number]
+            _require([row.columns for row in by_index] == right, "an index does not agree with the spare table's rows")
+    return read_model(database)
 
 
-def _check_next_writes(database: MiniDB, table: Table[Row], rows: Model, tokens: set[str]) -> None:
+def _check_index(database: MiniDB, rows: list[Row], field: str, values: Iterable[object]) -> None:
+    for value in values:
+        found = [row.id for row in database.query_by_index(TABLE, field, value)]
+        right = [row.id for row in rows if row[field] == value]
+        _require(found == right, f"the index of {field} does not agree with the rows: {found}, {right}")
+
+
+def _check_next_writes(database: MiniDB, rows: Model, expected: Mapping[str, Expected]) -> None:
     """Check that a write works, and that the unique index refuses the tokens that are there and no others.
 
     An entry that a deleted row left behind would hide from reads, which look at the row; it would refuse a row here.
     """
+    table: Table[Row] = Hand(database, "nobody").table
     ids = {row.id for row in table.scan()}
     row_id = table.insert(_probe("probe"))
     _require(row_id not in ids, "an id was given out twice")
     table.delete(row_id)
     with database.begin_transaction() as transaction:
-        for token in sorted(tokens):
+        for token in sorted(frozenset[str]().union(*(one.tokens for one in expected.values()))):
             try:
                 table.insert(_probe(token))
             except UniqueViolationError:
@@ -114,7 +188,7 @@ def _probe(token: str) -> Columns:
     return {"token": token, "city": CITIES[0], "number": 0, "text": ""}
 
 
-def _difference(found: Model, possible: list[Model]) -> str:
+def _difference(found: Model, possible: Sequence[Model]) -> str:
     """Say how the rows differ from each state that would be right, by tokens alone."""
 
     def against(model: Model) -> str:

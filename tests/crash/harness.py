@@ -1,32 +1,31 @@
-"""The parent: starts a writer, kills it at a random moment, has the database checked, and begins again."""
+"""The parent: forks writers, kills one of them at a random moment, has the database checked, and begins again."""
 
 from __future__ import annotations
 
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tests.crash.checker import CheckFailedError, check
+from tests.crash.checker import CheckFailedError, Expected, Outcome, check, check_open
 from tests.crash.ledger import read_ledger
-from tests.crash.operations import Model
+from tests.crash.operations import Model, part_of
+from tests.crash.writer import write
 
-import minidb
+from minidb import MiniDB
 
-REPOSITORY = Path(__file__).parents[2]
-SOURCE = Path(minidb.__file__).parents[1]
-"""The folder from which minidb is imported: ``src``, or ``site-packages`` where it is installed."""
-
-CYCLES_PER_DATABASE = 5
+CYCLES_PER_DATABASE = 10
 """Then a new one is begun: being killed while a database is made is a moment of its own."""
 
-LONGEST_START_S = 0.25
-LONGEST_WRITING_S = 0.15
+LONGEST_START_S = 0.03
+LONGEST_WRITING_S = 0.08
 READY_DEADLINE_S = 60.0
 
 
@@ -36,6 +35,7 @@ class Tally:
 
     cycles: int = 0
     killed_before_ready: int = 0
+    killed_while_stopped: int = 0
     acknowledged: int = 0
     pending_present: int = 0
     pending_absent: int = 0
@@ -46,65 +46,167 @@ def new_seed() -> int:
     return random.SystemRandom().randrange(1 << 32)
 
 
-def start_writer(folder: Path, ledger: Path, seed: int, *options: str) -> subprocess.Popen[bytes]:
-    """Start a writer."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.crash.writer", str(folder), str(ledger), str(seed), *options],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-        stderr=subprocess.PIPE,
-    )
+class Writer:
+    """One forked process that writes its share of the rows. The one thing that is begun again after each death."""
 
+    def __init__(self, folder: Path, owner: str) -> None:
+        self.owner = owner
+        self._folder = folder
+        self._database = folder / "database"
+        self._lives = 0
+        self._before: Sequence[Model] = [{}]
+        self.pid = 0
 
-def run_cycles(folder: Path, cycles: int, seed: int, say: Callable[[str], None] = lambda _: None) -> Tally:
-    """Run so many cycles in an empty folder. Raises ``CheckFailedError``, which names the seed and the cycle."""
-    draw = random.Random(seed)  # repeatable, no secret
-    tally = Tally()
-    model: Model = {}
-    for cycle in range(cycles):
-        database = folder / f"database-{cycle // CYCLES_PER_DATABASE}"
-        if cycle % CYCLES_PER_DATABASE == 0:
-            model = {}
-        ledger_path = folder / f"ledger-{cycle}"
-        try:
-            _kill_at_random(database, ledger_path, seed=seed * 1_000_000 + cycle, draw=draw)
-            ledger = read_ledger(ledger_path)
-            outcome = check(database, model, ledger)
-        except CheckFailedError as error:
-            error.add_note(f"seed {seed}, cycle {cycle}, database {database}, ledger {ledger_path}")
-            raise
-        tally.cycles += 1
+    def start(self, seed: int) -> None:
+        """Begin a life, with a ledger of its own."""
+        self._lives += 1
+        self.ledger_path = self._folder / f"ledger-{self.owner}-{self._lives}"
+        self._complaint = self._folder / f"stderr-{self.owner}-{self._lives}"
+        work = partial(write, self._database, self.ledger_path, seed, owner=self.owner, possible=self._before)
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.dup2(os.open(self._complaint, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), 2)
+                work()
+            except BaseException:  # noqa: BLE001  # told to the parent; nothing else runs in this process
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+
+    def wait_until_ready(self) -> None:
+        """Wait for the table to be there; a writer that has ended is found by ``kill``."""
+        deadline = time.monotonic() + READY_DEADLINE_S
+        while not (self.ledger_path.exists() and self.ledger_path.stat().st_size):
+            if (self._complaint.exists() and self._complaint.stat().st_size) or time.monotonic() > deadline:
+                return
+            time.sleep(0.001)
+
+    def stop(self) -> None:
+        """Stop the process where it stands."""
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)
+
+    def resume(self) -> None:
+        """Let a stopped process go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill the process, and wait until it is gone."""
+        with suppress(ProcessLookupError):  # one that has ended by itself is complained of below
+            os.kill(self.pid, signal.SIGKILL)
+        _, status = os.waitpid(self.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        complaint = self._complaint.read_text() if self._complaint.exists() else ""
+        if code != -signal.SIGKILL or complaint:
+            raise CheckFailedError(f"writer {self.owner} was not killed, but ended with {code}:\n{complaint}")
+
+    def expected(self) -> Expected:
+        """Return what the ledger says at the moment."""
+        return Expected.of(self._before, read_ledger(self.ledger_path))
+
+    def close_ledger(self, outcome: Outcome, tally: Tally, *, is_decided: bool) -> None:
+        """End a life: what was found is what the next one begins with.
+
+        Until somebody writes, it is not decided what becomes of a commit that was cut off by the kill: LMDB may have
+        it in the file, and show it only when the next writer has put its lock in order.
+        """
+        expected = self.expected()
+        ledger = read_ledger(self.ledger_path)
         tally.acknowledged += len(ledger.done)
-        tally.killed_before_ready += not ledger.is_ready
-        tally.pending_present += outcome.has_pending is True
-        tally.pending_absent += outcome.has_pending is False
-        model = outcome.rows
-        say(f"cycle {cycle + 1} of {cycles}: {len(ledger.done)} acknowledged, {len(model)} rows")
+        tally.killed_before_ready += ledger.ready is None
+        found = part_of(outcome.rows, self.owner)
+        if len(expected.possible) > 1:
+            tally.pending_present += found == expected.possible[-1]
+            tally.pending_absent += found == expected.possible[0]
+        is_decided |= found == expected.possible[-1]
+        self._before = [found] if is_decided else expected.possible
+
+
+def run_cycles(
+    folder: Path, cycles: int, seed: int, *, processes: int = 1, say: Callable[[str], None] = lambda _: None
+) -> Tally:
+    """Run so many cycles in an empty folder. Raises ``CheckFailedError``, which names the seed and the cycle.
+
+    REQUIRES a process without other threads: it forks.
+    """
+    draw = random.Random(seed)
+    tally = Tally()
+    while tally.cycles < cycles:
+        place = folder / str(tally.cycles)
+        place.mkdir()
+        try:
+            _use_one_database(place, min(CYCLES_PER_DATABASE, cycles - tally.cycles), draw, processes, tally)
+        except CheckFailedError as error:
+            error.add_note(f"seed {seed}, cycle {tally.cycles}, see {place}")
+            raise
+        say(f"cycle {tally.cycles} of {cycles}: {tally.acknowledged} acknowledged")
     return tally
 
 
-def _kill_at_random(database: Path, ledger: Path, *, seed: int, draw: random.Random) -> None:
-    """Start a writer, kill it at a random moment, and wait until it is gone."""
-    is_killed_early = draw.random() < 0.3
-    writer = start_writer(database, ledger, seed)
-    with writer:
-        try:
-            if is_killed_early:
-                time.sleep(draw.uniform(0, LONGEST_START_S))
+def _use_one_database(place: Path, cycles: int, draw: random.Random, processes: int, tally: Tally) -> None:
+    """Kill one of the writers in each cycle, and all of them in the end."""
+    writers = [Writer(place, str(number)) for number in range(processes)]
+    running: list[Writer] = []
+    reader: MiniDB | None = None
+    try:
+        for cycle in range(cycles):
+            for writer in writers:
+                if writer not in running:
+                    writer.start(draw.randrange(1 << 32))
+                    running.append(writer)
+            victim = draw.choice(writers)
+            _wait_for_a_moment(victim, draw, tally)
+            running.remove(victim)
+            victim.kill()
+            tally.cycles += 1
+            if not running or cycle == cycles - 1:
+                ended = [victim, *running]
+                while running:
+                    running.pop().kill()
+                if reader is not None:
+                    reader.close()
+                    reader = None
+                outcome = check(place / "database", {writer.owner: writer.expected() for writer in writers})
             else:
-                _wait_until_ready(writer, ledger)
-                time.sleep(draw.uniform(0, LONGEST_WRITING_S))
-        finally:
-            writer.kill()
-        assert writer.stderr is not None
-        complaint = writer.stderr.read().decode()
-    if writer.returncode != -signal.SIGKILL or complaint:
-        raise CheckFailedError(f"the writer was not killed, but ended with {writer.returncode}:\n{complaint}")
+                if reader is None and any(writer.expected().is_owed for writer in writers):
+                    reader = MiniDB(place / "database", read_only=True)
+                outcome = _check_stopped(reader, writers, running)
+                ended = [victim]
+            for writer in ended:
+                writer.close_ledger(outcome, tally, is_decided=not running)
+    finally:
+        if reader is not None:
+            reader.close()
+        for writer in running:
+            with suppress(CheckFailedError):
+                writer.kill()
 
 
-def _wait_until_ready(writer: subprocess.Popen[bytes], ledger: Path) -> None:
-    deadline = time.monotonic() + READY_DEADLINE_S
-    while not (ledger.exists() and ledger.stat().st_size):
-        if writer.poll() is not None or time.monotonic() > deadline:
-            return  # the caller looks at how it ended
-        time.sleep(0.001)
+def _wait_for_a_moment(victim: Writer, draw: random.Random, tally: Tally) -> None:
+    if draw.random() < 0.3:
+        time.sleep(draw.uniform(0, LONGEST_START_S))
+        return
+    victim.wait_until_ready()
+    time.sleep(draw.uniform(0, LONGEST_WRITING_S))
+    if draw.random() < 0.3:  # it may hold the lock then, and the others wait
+        victim.stop()
+        time.sleep(draw.uniform(0, LONGEST_WRITING_S))
+        if draw.random() < 0.5:
+            tally.killed_while_stopped += 1
+        else:
+            victim.resume()
+            time.sleep(draw.uniform(0, LONGEST_WRITING_S))
+
+
+def _check_stopped(reader: MiniDB | None, writers: list[Writer], running: list[Writer]) -> Outcome:
+    """Check while all writers stand still, in the middle of whatever they do."""
+    if reader is None:
+        return Outcome({})  # nobody was acknowledged yet
+    for writer in running:
+        writer.stop()
+    try:
+        return check_open(reader, {writer.owner: writer.expected() for writer in writers})
+    finally:
+        for writer in running:
+            writer.resume()

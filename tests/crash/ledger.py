@@ -1,9 +1,9 @@
-"""The ledger: what the writer was about to do, and what it was told is done.
+"""The ledger of one writer: what it was about to do, and what it was told is done.
 
 One line of JSON each, handed to the operating system by one ``write``: what it was given survives the death of the
 process, as the database's own writes do.
 
-    {"ready": true}                        the table is there
+    {"ready": number}                      the tables are there; which of the states was found that there may be
     {"try": operation}                     before the call
     {"done": {token: id}}                  after the call returned: the ids of the rows that it left, of those it named
 """
@@ -14,8 +14,11 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.crash.operations import Operation
+
+Entry = dict[str, Any]  # Any: JSON
 
 
 class LedgerWriter:
@@ -24,7 +27,7 @@ class LedgerWriter:
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
-    def write(self, entry: dict[str, object]) -> None:
+    def write(self, entry: Entry) -> None:
         line = json.dumps(entry).encode() + b"\n"
         assert os.write(self._descriptor, line) == len(line)
 
@@ -36,10 +39,22 @@ class LedgerWriter:
 class Ledger:
     """What a ledger says. ``pending`` is the operation whose call never returned, or None."""
 
-    is_ready: bool = False
+    ready: int | None = None
     done: list[Operation] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)
     pending: Operation | None = None
+
+    def add(self, entry: Entry) -> None:
+        """Take in the next entry."""
+        if "ready" in entry:
+            self.ready = entry["ready"]
+        elif "try" in entry:
+            self.pending = entry["try"]
+        else:
+            assert self.pending is not None, "nothing is done that was not tried"
+            self.done.append(self.pending)
+            self.ids.update(entry["done"])
+            self.pending = None
 
 
 def read_ledger(path: Path) -> Ledger:
@@ -50,14 +65,5 @@ def read_ledger(path: Path) -> Ledger:
     for line in path.read_bytes().splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break  # the writer was killed in the middle of it: what it announces was not begun, or not acknowledged
-        entry = json.loads(line)
-        if "ready" in entry:
-            ledger.is_ready = True
-        elif "try" in entry:
-            ledger.pending = entry["try"]
-        else:
-            assert ledger.pending is not None
-            ledger.done.append(ledger.pending)
-            ledger.ids.update(entry["done"])
-            ledger.pending = None
+        ledger.add(json.loads(line))
     return ledger

@@ -148,9 +148,10 @@ def test_the_database_gets_its_name_only_when_it_is_flushed(tmp_path: Path, monk
 
     monkeypatch.setattr(Path, "rename", note_rename)
     monkeypatch.setattr(folder, "flush_folder", note_flush)
-    path = tmp_path / "db"
+    path = tmp_path / "parent" / "db"
     LmdbEngine(path, Options()).close()
-    assert events == ["flush .new", "rename", "flush db", f"flush {tmp_path.name}"]
+    made = [f"flush {tmp_path.name}", "flush parent"]  # the folders' own names, from the top
+    assert events == [*made, "flush .new", "rename", "flush db", "flush parent"]
 
 
 MOUNTS = """\

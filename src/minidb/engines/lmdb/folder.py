@@ -77,14 +77,19 @@ def has_database(path: Path) -> bool:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder, and its parents, where it is absent. An existing folder keeps its mode."""
+    """Make the folder, and its parents, where it is absent. An existing folder keeps its mode.
+
+    The name of each is flushed: a database would be lost in a power failure with any of the folders above it.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            path.mkdir(mode=0o700)
-        except FileExistsError:
-            return
-        path.chmod(0o700)  # whatever the umask
+        for folder in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
+            try:
+                folder.mkdir(mode=0o700 if folder == path else 0o777)
+            except FileExistsError:  # another process was quicker
+                continue
+            if folder == path:
+                folder.chmod(0o700)  # whatever the umask
+            flush_folder(folder.parent)
     except OSError as error:
         raise EngineUnavailableError(f"The folder cannot be made: {path}: {error.strerror}", path=str(path)) from error
 

@@ -1,0 +1,48 @@
+"""A power failure loses nothing that was acknowledged, and leaves nothing by halves. And the harness is not blind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from tests.crash.power import CONTROLS
+from tests.crash.shim import REPOSITORY, environment
+
+STATES = int(os.environ.get("MINIDB_POWER_STATES", "2000"))
+
+
+def power(*options: str) -> tuple[int, dict[str, Any]]:  # Any: JSON
+    completed = subprocess.run(
+        [sys.executable, "-m", "tests.crash.power", *options],
+        cwd=REPOSITORY,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=3600,
+    )
+    print(completed.stdout, completed.stderr)
+    assert completed.stdout, completed.stderr
+    return completed.returncode, json.loads(completed.stdout)
+
+
+@pytest.mark.slow
+def test_a_power_failure_loses_nothing_that_was_acknowledged() -> None:
+    status, tally = power("--states", str(STATES))
+    assert (status, tally["faults"]) == (0, 0), tally["first_faults"]
+    assert tally["states"] >= STATES
+    # Both must come about: a replay that kept everything, or nothing, would have proved little.
+    assert tally["pending_present"] > 0
+    assert tally["pending_absent"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("control", [name for name in CONTROLS if name != "none"])
+def test_what_is_wrong_on_purpose_is_found(control: str) -> None:
+    status, tally = power("--states", "400", "--control", control, "--workload", "commits")
+    assert status == 1
+    assert tally["faults"] > 0
