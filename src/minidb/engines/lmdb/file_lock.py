@@ -15,6 +15,7 @@ import json
 import os
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -62,7 +63,8 @@ class LockFile:
         name = threading.current_thread().name[:60]
         text = f'{{"pid": {os.getpid()}, "thread": {_quote(name)}, "since": {time.time()}}}'.encode("ascii")
         # Blanks to a fixed length, so that nothing of a longer predecessor is left. A reader copes with half of it.
-        os.pwrite(self._descriptor, text.ljust(_HOLDER_BYTES), 0)
+        with suppress(OSError):  # such as a full disk: who holds the lock is good to know, but nothing depends on it
+            os.pwrite(self._descriptor, text.ljust(_HOLDER_BYTES), 0)
 
     def close(self) -> None:
         """Let go of the file."""
