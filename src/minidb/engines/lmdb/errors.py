@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import lmdb
 
@@ -17,6 +18,9 @@ from minidb.exceptions import (
     UnsupportedFormatError,
 )
 
+_FULL_BYTES = 64 * 1024
+"""A disk with less room than this is full: a commit may need more pages."""
+
 _CLOSED = "closed/deleted/dropped"  # what the binding says of a handle whose environment is gone
 
 
@@ -25,7 +29,11 @@ def translate(error: lmdb.Error, path: str) -> MiniDBError:
     if isinstance(error, lmdb.MapFullError):
         return full(path)
     code = getattr(error, "code", None)
-    if isinstance(error, lmdb.DiskError) or code in (errno.ENOSPC, errno.EDQUOT):
+    if (
+        isinstance(error, lmdb.DiskError)
+        or code in (errno.ENOSPC, errno.EDQUOT)
+        or (code == errno.EIO and _is_full(path))
+    ):
         return StorageFullError("The disk is full", hint="free some space and run it again", path=path)
     if isinstance(error, lmdb.PanicError):
         return EngineUnavailableError(
@@ -43,9 +51,24 @@ def translate(error: lmdb.Error, path: str) -> MiniDBError:
         return EngineUnavailableError(f"The database cannot be used at the moment: {_plain(error)}", path=path)
     if code in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
         return EngineUnavailableError(f"The data file cannot be opened: {_plain(error)}", path=path)
+    if isinstance(error, lmdb.PanicError):
+        return EngineError(
+            "The disk failed in the middle of an earlier commit, and whether that one was written is not known",
+            hint="close the database and open it again",
+            path=path,
+        )
     if _CLOSED in str(error):
         return DatabaseClosedError("The database was closed while this call was running")
     return EngineError(f"The storage engine failed: {_plain(error)}", path=path)
+
+
+def _is_full(path: str) -> bool:
+    """Tell whether the disk has no room: the last write before it was full is cut short, which LMDB calls EIO."""
+    try:
+        status = os.statvfs(path)
+    except OSError:
+        return False
+    return status.f_bavail * status.f_frsize < _FULL_BYTES
 
 
 def full(path: str) -> StorageFullError:
