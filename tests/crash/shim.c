@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -140,9 +141,13 @@ static ssize_t write_watched(int descriptor, const struct iovec *parts, int coun
     }
     if (action > 0) {
         errno = action;
-    } else if (room >= 0 && growth > room) {
+    } else if (room >= 0 && growth > room && (room == 0 || (off_t)parts[0].iov_len < growth - room)) {
         errno = ENOSPC;
     } else {
+        if (room >= 0 && growth > room) { /* as a real disk: what fits is written */
+            half = (struct iovec){parts[0].iov_base, parts[0].iov_len - (growth - room)};
+            parts = &half, count = 1, growth = room;
+        }
         done = offset >= 0 ? real_pwritev(descriptor, parts, count, offset) : real_writev(descriptor, parts, count);
         if (room >= 0 && done > 0 && growth > 0) room -= growth;
     }
@@ -235,6 +240,14 @@ void *mmap(void *address, size_t size, int protection, int flags, int descriptor
 void *mmap64(void *address, size_t size, int protection, int flags, int descriptor, off_t offset) {
     return mmap(address, size, protection, flags, descriptor, offset);
 }
+
+int statvfs(const char *path, struct statvfs *status) {
+    REAL(int, statvfs, const char *, struct statvfs *);
+    int result = real_statvfs(path, status);
+    if (!result && room >= 0 && is_below(path)) status->f_bavail = status->f_bfree = room / status->f_frsize;
+    return result;
+}
+int statvfs64(const char *path, struct statvfs64 *status) { return statvfs(path, (struct statvfs *)status); }
 
 /* --- flushing ----------------------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,193 @@
+"""The disk fails at the nth call: ``python -m tests.crash.faults``, which runs itself again under the shim.
+
+A fixed script of operations runs on a copy of a filled database, and the nth write, or the nth flush, meets an error
+(EIO, ENOSPC), is cut short, or kills the process. For every n, in turn, until the script needs no nth call. Then:
+
+- an operation that returned is there, also after the database is closed and opened;
+- one that raised is there as a whole or not at all, and raised an error of MiniDB's own. Where the error was
+  ``StorageFullError`` it is not there;
+- what raised because of one failed call does not keep later operations from being done, or they say so.
+
+The control ``blind`` is a caller who takes every operation for done, whatever it raised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Final, Literal
+
+from tests.crash.checker import CheckFailedError, Expected, check
+from tests.crash.ledger import LedgerWriter, read_ledger
+from tests.crash.operations import DEFINER, Hand, Model, Operation, apply_to_model, read_model
+from tests.crash.shim import FAST_FOLDER, KILL, REPOSITORY, SHORT, Shim, build, environment
+
+from minidb import MiniDB
+from minidb.exceptions import MiniDBError, StorageFullError
+
+ACTIONS: Final = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC, "short": SHORT, "kill": KILL}
+KINDS: Final = ("write", "flush")
+COUNTS: Final = (1, 3)
+"""How many calls in a row fail. Where the process is killed, one is enough."""
+
+
+def _row(name: str, text: str = "text") -> dict[str, object]:
+    return {"token": f"{DEFINER}-{name}", "city": "city 1", "number": 1, "text": text}
+
+
+FILLING: list[Operation] = [{"kind": "insert_many", "rows": [_row(f"old-{number}") for number in range(30)]}]
+
+# No operation needs the row of another, so that each can be done whatever became of those before.
+SCRIPT: list[Operation] = [
+    {"kind": "insert", "rows": [_row("new-1")]},
+    {"kind": "update", "token": f"{DEFINER}-old-1", "changes": {"city": "city 2", "text": "long " * 2000}},
+    {"kind": "delete", "token": f"{DEFINER}-old-2"},
+    {
+        "kind": "transaction",
+        "steps": [
+            {"kind": "insert", "rows": [_row("new-2")]},
+            {"kind": "update", "token": f"{DEFINER}-old-3", "changes": {"number": 7}},
+            {"kind": "delete", "token": f"{DEFINER}-old-4"},
+        ],
+        "commits": True,
+        "owner": DEFINER,
+        "number": 1,
+    },
+    {"kind": "insert_many", "rows": [_row(f"many-{number}", "x" * 300) for number in range(40)]},
+    {"kind": "create_index", "token": f"{DEFINER}-@index"},
+    {"kind": "make_spare", "token": f"{DEFINER}-@spare", "rows": 10},
+]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was met: runs in which a call failed, and how often each error was raised by an operation."""
+
+    runs: int = 0
+    acknowledged: int = 0
+    raised: Counter[str] = field(default_factory=Counter)
+
+
+class Bench:
+    """A filled database to copy, in a process under the shim."""
+
+    def __init__(self, folder: Path, *, is_blind: bool) -> None:
+        self.tally = Tally()
+        self._is_blind = is_blind
+        self._folder = folder
+        self._template = folder / "template"
+        with MiniDB(self._template) as database:
+            hand = Hand(database, DEFINER)
+            for operation in FILLING:
+                hand.do(operation)
+            self._filled = read_model(database)
+        self._watched = folder / "watched"
+        self._watched.mkdir()
+        self._database = self._watched / "database"
+        self._shim = Shim(self._watched)
+
+    def fail_each(self, kind: Literal["write", "flush"], action: int, calls: int) -> None:
+        """Let each call of a kind fail, in turn, and ``calls`` in a row."""
+        for number in count(1):
+            shutil.copytree(self._template, self._database)
+            try:
+                was_met = self._kill(kind, number) if action == KILL else self._fail(kind, number, action, calls)
+            except CheckFailedError as error:
+                error.add_note(f"{kind} number {number} meets {action}, {calls} in a row")
+                raise
+            shutil.rmtree(self._database)
+            if not was_met:
+                return
+            self.tally.runs += 1
+
+    def _fail(self, kind: Literal["write", "flush"], number: int, action: int, calls: int) -> bool:
+        possible = [self._filled]
+        with MiniDB(self._database) as database:
+            hand = Hand(database, DEFINER)
+            with self._shim.fault(kind, number, action, count=calls):
+                for operation in SCRIPT:
+                    possible = self._do(hand, operation, possible)
+                was_met = self._shim.calls(kind) >= number
+        tokens = frozenset(token for model in possible for token in model if "@" not in token)
+        check(self._database, {DEFINER: Expected(possible, tokens, {}, is_owed=True)})
+        return was_met
+
+    def _do(self, hand: Hand, operation: Operation, possible: list[Model]) -> list[Model]:
+        """Do an operation; return the states that there may be after it."""
+        done = [dict(model) for model in possible]
+        for model in done:
+            apply_to_model(model, operation)
+        try:
+            hand.do(operation)
+        except MiniDBError as error:
+            self.tally.raised[type(error).__name__] += 1
+            if self._is_blind:
+                return done
+            return possible if isinstance(error, StorageFullError) else possible + done
+        self.tally.acknowledged += 1
+        return done
+
+    def _kill(self, kind: Literal["write", "flush"], number: int) -> bool:
+        ledger_path = self._folder / "ledger"
+        ledger_path.unlink(missing_ok=True)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                with MiniDB(self._database) as database:
+                    hand = Hand(database, DEFINER)
+                    ledger = LedgerWriter(ledger_path)
+                    ledger.write({"ready": 0})
+                    with self._shim.fault(kind, number, KILL):
+                        for operation in SCRIPT:
+                            ledger.write({"try": operation})
+                            if self._is_blind:
+                                ledger.write({"done": {}})
+                            done = hand.do(operation)
+                            if not self._is_blind:
+                                ledger.write({"done": done})
+                os._exit(0)
+            finally:
+                os._exit(1)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if code not in (0, -9):
+            raise CheckFailedError(f"the process was not killed, but ended with {code}")
+        ledger = read_ledger(ledger_path)
+        self.tally.acknowledged += len(ledger.done)
+        check(self._database, {DEFINER: Expected.of([self._filled], ledger)})
+        return code == -9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash.faults", description=__doc__)
+    parser.add_argument("--action", choices=ACTIONS, action="append", help="only this one; may be given again")
+    parser.add_argument("--control", choices=["blind"])
+    parser.add_argument("--under-shim", type=Path, metavar="FOLDER", help="how it runs itself")
+    options = parser.parse_args()
+    if options.under_shim is None:
+        with tempfile.TemporaryDirectory(prefix="minidb-faults-", dir=FAST_FOLDER) as folder:
+            again = [sys.executable, "-m", "tests.crash.faults", *sys.argv[1:], "--under-shim", folder]
+            sys.exit(
+                subprocess.run(again, cwd=REPOSITORY, env=environment(build(Path(folder))), check=False).returncode
+            )
+    bench = Bench(options.under_shim, is_blind=options.control is not None)
+    for name in options.action or ACTIONS:
+        for kind in KINDS:
+            for calls in COUNTS[: 1 if name == "kill" else None]:
+                if (kind, name) != ("flush", "short"):
+                    bench.fail_each(kind, ACTIONS[name], calls)
+    tally = bench.tally
+    print(json.dumps({"runs": tally.runs, "acknowledged": tally.acknowledged, "raised": tally.raised}))
+
+
+if __name__ == "__main__":
+    main()
