@@ -161,9 +161,9 @@ class Bench:
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if code not in (0, -9):
             raise CheckFailedError(f"the process was not killed, but ended with {code}")
-        ledger = read_ledger(ledger_path)
-        self.tally.acknowledged += len(ledger.done)
-        check(self._database, {DEFINER: Expected.of([self._filled], ledger)})
+        told = read_ledger(ledger_path)
+        self.tally.acknowledged += len(told.done)
+        check(self._database, {DEFINER: Expected.of([self._filled], told)})
         return code == -9
 
 
