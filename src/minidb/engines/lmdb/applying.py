@@ -41,6 +41,7 @@ class Applying:
         """Begin. Whatever this raises, ``end`` must follow. REQUIRES the folder's write lock for the process."""
         self._environment.require_sound()
         self._holds += (self._environment.apply_lock.acquire(APPLY_WAIT_S),)
+        self._environment.require_in_place()
         transaction = self.transaction = self._environment.live().begin(write=True)
         if self._environment.has_limit:
             self._used_bytes = self._environment.used_bytes(transaction, self.known)

@@ -31,7 +31,7 @@ from minidb.engines.lmdb.commit_queue import GATHER_S, CommitQueue
 from minidb.engines.lmdb.durable import is_surely_undone
 from minidb.engines.lmdb.errors import full, translate
 from minidb.engines.lmdb.file_lock import FolderLock
-from minidb.engines.lmdb.folder import APPLY_LOCK_FILE, READERS_FILE, make_private
+from minidb.engines.lmdb.folder import APPLY_LOCK_FILE, DATA_FILE, READERS_FILE, make_private
 from minidb.engines.lmdb.write_turn import WriteTurn
 from minidb.engines.port import CATALOG, Space
 from minidb.exceptions import (
@@ -92,6 +92,7 @@ class Environment:
         self.fork_count = 0
         self.orphans: list[Callable[[], None]] = []
         """What ends transactions that were let go of in another thread than theirs."""
+        self._data_file = str(folder / DATA_FILE)
         self._map_bytes = map_bytes
         self._wait_s = wait_s
         self._open()
@@ -126,6 +127,16 @@ class Environment:
                 raise translate(error, str(self.folder)) from error
             raise
         self.raw: lmdb.Environment | None = raw  # None in a forked child, until ``live`` is asked for it
+        self._identity = _identity_of(self._data_file)
+
+    def require_in_place(self) -> None:
+        """Raise ``EngineUnavailableError`` where the open file is not the folder's any more: commits would be lost."""
+        if _identity_of(self._data_file) != self._identity:
+            raise EngineUnavailableError(
+                f"The data file was removed or replaced while the database was open: {self.folder}",
+                hint="close the database, and open it again",
+                path=str(self.folder),
+            )
 
     @property
     def write_turn(self) -> WriteTurn:
@@ -386,6 +397,14 @@ _inherited: list[object] = []
 def keep_inherited(transaction: object) -> None:
     """Keep a transaction of the parent process from being ended by this child's garbage collector."""
     _inherited.append(transaction)
+
+
+def _identity_of(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _slot_name(slot: int) -> bytes:
