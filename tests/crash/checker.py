@@ -87,8 +87,7 @@ def check(folder: Path, expected: Mapping[str, Expected], *, reads_first: bool =
         with MiniDB(folder, write_timeout_s=WRITE_TIMEOUT_S) as database:
             outcome = check_open(database, expected)
             _check_next_writes(database, outcome.rows, expected)
-            found = check_open(database, expected)
-            _require(found.rows == outcome.rows, "rows changed when the database was opened and written to")
+            _require(read_model(database) == outcome.rows, "rows changed when the database was opened and written to")
     except CheckFailedError:
         raise
     except Exception as error:
@@ -153,6 +152,8 @@ def _read(database: MiniDB, ids: Mapping[str, int]) -> Model:
             by_index = database.query_by_index(SPARE, "number", number)
             right = [columns for columns in found if columns["number"] == number]
             _require([row.columns for row in by_index] == right, "an index does not agree with the spare table's rows")
+    report = database.verify()
+    _require(report.ok, f"verify: {report}")
     return read_model(database)
 
 

@@ -235,5 +235,6 @@ def run_mixed(
             _require(not errors, "\n".join(errors))
         _require(sum(database.mapping("visits").values()) == met["visit"], "a counted visit was lost")
         _require(sum(row["balance"] for row in accounts.scan()) == ACCOUNTS * BALANCE, "money was lost or made")
+        _require(database.verify().ok, "verify has findings")
         _require(items.count() == len(list(items.scan())), "count is not the number of rows")
     return met
