@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -417,27 +417,26 @@ def _number_bytes(number: int) -> bytes:
 
 def make_data_file(folder: Path) -> None:
     """Make a new data file, with no space but the catalog, in an empty folder; flushed and closed."""
-    raw = lmdb.open(
-        str(folder),
-        map_size=MAP_BYTES[-1],
-        max_dbs=FIRST_SLOTS + 1,
-        mode=0o600,
-        create=True,
-        lib_version=_ENGINE_VERSION,
-    )
     try:
-        with raw.begin(write=True) as transaction:
-            spaces = raw.open_db(SPACES_DATABASE, txn=transaction, create=True)
-            for slot in range(FIRST_SLOTS):
-                raw.open_db(_slot_name(slot), txn=transaction, create=True)
-            transaction.put(CATALOG.encode("utf-8"), _number_bytes(0), db=spaces)
-            transaction.put(GENERATION_KEY, _number_bytes(0), db=spaces)
-            transaction.put(SLOTS_KEY, _number_bytes(FIRST_SLOTS), db=spaces)
-        raw.sync(True)  # noqa: FBT003  # the binding's signature
+        raw = lmdb.open(
+            str(folder),
+            map_size=MAP_BYTES[-1],
+            max_dbs=FIRST_SLOTS + 1,
+            mode=0o600,
+            create=True,
+            lib_version=_ENGINE_VERSION,
+        )
+        with closing(raw):
+            with raw.begin(write=True) as transaction:
+                spaces = raw.open_db(SPACES_DATABASE, txn=transaction, create=True)
+                for slot in range(FIRST_SLOTS):
+                    raw.open_db(_slot_name(slot), txn=transaction, create=True)
+                transaction.put(CATALOG.encode("utf-8"), _number_bytes(0), db=spaces)
+                transaction.put(GENERATION_KEY, _number_bytes(0), db=spaces)
+                transaction.put(SLOTS_KEY, _number_bytes(FIRST_SLOTS), db=spaces)
+            raw.sync(True)  # noqa: FBT003  # the binding's signature
     except lmdb.Error as error:
         raise translate(error, str(folder.parent)) from error
-    finally:
-        raw.close()
 
 
 def _open_data_file(
