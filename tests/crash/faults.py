@@ -1,7 +1,7 @@
 """The disk fails at the nth call: ``python -m tests.crash.faults``, which runs itself again under the shim.
 
-A fixed script of operations runs on a copy of a filled database, and the nth write, or the nth flush, meets an error
-(EIO, ENOSPC), is cut short, or kills the process. For every n, in turn, until the script needs no nth call. Then:
+A database is made, and a fixed script of operations runs on a copy of a filled one; the nth write, or the nth flush,
+meets an error (EIO, ENOSPC), is cut short, or kills the process. Every n has its turn. Then:
 
 - an operation that returned is there, also after the database is closed and opened;
 - one that raised is there as a whole or not at all, and raised an error of MiniDB's own. Where the error was
@@ -18,10 +18,12 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -29,14 +31,15 @@ from typing import Final, Literal
 
 from tests.crash.checker import CheckFailedError, Expected, check
 from tests.crash.ledger import LedgerWriter, read_ledger
-from tests.crash.operations import DEFINER, Hand, Model, Operation, apply_to_model, read_model
+from tests.crash.operations import DEFINER, Hand, Model, Operation, apply_to_model, make_database, read_model
 from tests.crash.shim import FAST_FOLDER, KILL, REPOSITORY, SHORT, Shim, build, environment
 
 from minidb import MiniDB
 from minidb.exceptions import MiniDBError, StorageFullError
 
 ACTIONS: Final = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC, "short": SHORT, "kill": KILL}
-KINDS: Final = ("write", "flush")
+Kind = Literal["write", "flush"]
+KINDS: Final[tuple[Kind, ...]] = ("write", "flush")
 COUNTS: Final = (1, 3)
 """How many calls in a row fail. Where the process is killed, one is enough."""
 
@@ -96,21 +99,41 @@ class Bench:
         self._database = self._watched / "database"
         self._shim = Shim(self._watched)
 
-    def fail_each(self, kind: Literal["write", "flush"], action: int, calls: int) -> None:
-        """Let each call of a kind fail, in turn, and ``calls`` in a row."""
-        for number in count(1):
-            shutil.copytree(self._template, self._database)
-            try:
-                was_met = self._kill(kind, number) if action == KILL else self._fail(kind, number, action, calls)
-            except CheckFailedError as error:
-                error.add_note(f"{kind} number {number} meets {action}, {calls} in a row")
-                raise
-            shutil.rmtree(self._database)
-            if not was_met:
-                return
-            self.tally.runs += 1
+    def fail_each(self, kind: Kind, action: int, calls: int) -> None:
+        """Let each call of a kind fail in turn, and ``calls`` in a row: while a database is made, and in the script."""
+        for attempt in (self._make, self._run_script):
+            for number in count(1):
+                try:
+                    was_met = attempt(kind, number, action, calls)
+                except CheckFailedError as error:
+                    error.add_note(f"{attempt.__name__}: {kind} number {number} meets {action}, {calls} in a row")
+                    raise
+                shutil.rmtree(self._database)
+                if not was_met:
+                    break
+                self.tally.runs += 1
 
-    def _fail(self, kind: Literal["write", "flush"], number: int, action: int, calls: int) -> bool:
+    def _make(self, kind: Kind, number: int, action: int, calls: int) -> bool:
+        is_made = False
+        with self._shim.fault(kind, number, action, count=calls):
+            if action == KILL:
+                was_met = _is_killed(lambda: make_database(self._database))
+                is_made = not was_met
+            else:
+                try:
+                    make_database(self._database)
+                    is_made = True
+                except MiniDBError as error:
+                    self.tally.raised[type(error).__name__] += 1
+                was_met = self._shim.calls(kind) >= number
+        check(self._database, {DEFINER: Expected([{}], frozenset(), {}, is_owed=is_made)})
+        return was_met
+
+    def _run_script(self, kind: Kind, number: int, action: int, calls: int) -> bool:
+        shutil.copytree(self._template, self._database)
+        return self._kill(kind, number) if action == KILL else self._fail(kind, number, action, calls)
+
+    def _fail(self, kind: Kind, number: int, action: int, calls: int) -> bool:
         possible = [self._filled]
         with MiniDB(self._database) as database:
             hand = Hand(database, DEFINER)
@@ -137,34 +160,44 @@ class Bench:
         self.tally.acknowledged += 1
         return done
 
-    def _kill(self, kind: Literal["write", "flush"], number: int) -> bool:
+    def _kill(self, kind: Kind, number: int) -> bool:
         ledger_path = self._folder / "ledger"
         ledger_path.unlink(missing_ok=True)
-        pid = os.fork()
-        if pid == 0:
-            try:
-                with MiniDB(self._database) as database:
-                    hand = Hand(database, DEFINER)
-                    ledger = LedgerWriter(ledger_path)
-                    ledger.write({"ready": 0})
-                    with self._shim.fault(kind, number, KILL):
-                        for operation in SCRIPT:
-                            ledger.write({"try": operation})
-                            if self._is_blind:
-                                ledger.write({"done": {}})
-                            done = hand.do(operation)
-                            if not self._is_blind:
-                                ledger.write({"done": done})
-                os._exit(0)
-            finally:
-                os._exit(1)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        if code not in (0, -9):
-            raise CheckFailedError(f"the process was not killed, but ended with {code}")
+
+        def work() -> None:
+            with MiniDB(self._database) as database:
+                hand = Hand(database, DEFINER)
+                ledger = LedgerWriter(ledger_path)
+                ledger.write({"ready": 0})
+                with self._shim.fault(kind, number, KILL):
+                    for operation in SCRIPT:
+                        ledger.write({"try": operation})
+                        if self._is_blind:
+                            ledger.write({"done": {}})
+                        done = hand.do(operation)
+                        if not self._is_blind:
+                            ledger.write({"done": done})
+
+        was_killed = _is_killed(work)
         told = read_ledger(ledger_path)
         self.tally.acknowledged += len(told.done)
         check(self._database, {DEFINER: Expected.of([self._filled], told)})
-        return code == -9
+        return was_killed
+
+
+def _is_killed(work: Callable[[], object]) -> bool:
+    """Do something in a forked process; return whether it was killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code not in (0, -signal.SIGKILL):
+        raise CheckFailedError(f"the process was not killed, but ended with {code}")
+    return code != 0
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from minidb import MiniDB, Row
@@ -269,6 +270,12 @@ class Hand:
                     raise RolledBackError
         except RolledBackError:
             self.ids = ids_before
+
+
+def make_database(folder: Path) -> None:
+    """Make a database, with its tables."""
+    with MiniDB(folder) as database:
+        Hand(database, DEFINER)
 
 
 def read_model(database: MiniDB, owner: str | None = None) -> Model:

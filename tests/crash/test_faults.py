@@ -40,7 +40,8 @@ def test_what_fails_at_the_nth_call_is_told_and_nothing_acknowledged_is_lost(act
     assert tally["runs"] > 40
     assert tally["acknowledged"] > tally["runs"]
     assert bool(tally["raised"]) is (action != "kill")
-    assert ("StorageFullError" in tally["raised"]) is (action == "ENOSPC")
+    if action in ("EIO", "ENOSPC"):
+        assert ("StorageFullError" in tally["raised"]) is (action == "ENOSPC")
 
 
 @pytest.mark.slow
@@ -57,3 +58,5 @@ def test_a_full_database_loses_nothing_can_be_emptied_and_is_used_again(options:
     steps = result("full_disk", *options)
     assert steps["full"] > 50
     assert steps["half of them deleted"] < steps["full again"]
+    if "--limit" in options:  # it keeps a reserve for deleting
+        assert steps["refused"] == steps["refused then"] == 0
