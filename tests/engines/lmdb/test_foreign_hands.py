@@ -100,9 +100,8 @@ def test_nothing_is_committed_to_a_file_that_was_removed_or_replaced(
         row_id = table.insert(Row(a=1))
         change(database_path)
         for _ in range(2):
-            with pytest.raises(EngineUnavailableError, match="removed or replaced") as refused:
+            with pytest.raises(EngineUnavailableError, match=r"removed or replaced.*close the database"):
                 table.insert(Row(a=2))
-        assert refused.value.hint == "close the database, and open it again"
         assert table.query(row_id)["a"] == 1  # what was open can still be read, to be saved elsewhere
     with MiniDB(database_path) as database:
         table = database.create_table("t")

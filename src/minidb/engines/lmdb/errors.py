@@ -32,7 +32,7 @@ def translate(error: lmdb.Error, path: str) -> MiniDBError:
     if (
         isinstance(error, lmdb.DiskError)
         or code in (errno.ENOSPC, errno.EDQUOT)
-        or (code == errno.EIO and _is_full(path))
+        or (code == errno.EIO and is_full(path))
     ):
         return StorageFullError("The disk is full", hint="free some space and run it again", path=path)
     if isinstance(error, lmdb.PanicError):
@@ -62,7 +62,7 @@ def translate(error: lmdb.Error, path: str) -> MiniDBError:
     return EngineError(f"The storage engine failed: {_plain(error)}", path=path)
 
 
-def _is_full(path: str) -> bool:
+def is_full(path: str) -> bool:
     """Tell whether the disk has no room: the last write before it was full is cut short, which LMDB calls EIO."""
     try:
         status = os.statvfs(path)
