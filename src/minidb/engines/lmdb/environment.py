@@ -39,6 +39,7 @@ from minidb.exceptions import (
     EngineUnavailableError,
     MiniDBError,
     ReadOnlyError,
+    StorageFullError,
     UnsupportedFormatError,
 )
 from minidb.options import Durability
@@ -286,7 +287,8 @@ class Environment:
     def commit_failure(self, error: lmdb.Error) -> MiniDBError:
         """Return what a failure to commit means, and refuse later writes if nobody can tell."""
         reason = translate(error, str(self.folder))
-        if is_surely_undone(error) and not self._is_in_panic():
+        # A full disk cuts the last write short, which LMDB calls a failure of the disk.
+        if (is_surely_undone(error) or isinstance(reason, StorageFullError)) and not self._is_in_panic():
             return reason
         self._failure = reason
         return CommitUnknownError(

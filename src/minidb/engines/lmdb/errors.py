@@ -51,12 +51,6 @@ def translate(error: lmdb.Error, path: str) -> MiniDBError:
         return EngineUnavailableError(f"The database cannot be used at the moment: {_plain(error)}", path=path)
     if code in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
         return EngineUnavailableError(f"The data file cannot be opened: {_plain(error)}", path=path)
-    if isinstance(error, lmdb.PanicError):
-        return EngineError(
-            "The disk failed in the middle of an earlier commit, and whether that one was written is not known",
-            hint="close the database and open it again",
-            path=path,
-        )
     if _CLOSED in str(error):
         return DatabaseClosedError("The database was closed while this call was running")
     return EngineError(f"The storage engine failed: {_plain(error)}", path=path)
