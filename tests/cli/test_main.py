@@ -69,7 +69,7 @@ def test_the_command_line_alone_loads_neither_rich_nor_the_demo() -> None:
 def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
     """Run the program with a verb that raises, and return its exit code."""
 
-    def verb(**_: object) -> None:
+    def verb(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(main, "app", verb)

@@ -1,0 +1,189 @@
+"""What ``minidb insert`` does: find the types, make the table, load the rows, tell what became of them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any, Self
+
+import typer
+
+from minidb import MiniDB, Row, Table
+from minidb.cli import output, schema_files
+from minidb.cli.arguments import number_of
+from minidb.cli.cells import json_of
+from minidb.cli.inference import Column, schema_of, type_name_of
+from minidb.cli.loading import BadRow, Converter, Loaded, Loader, Meeting, infer
+from minidb.cli.sources import BATCH_ROWS, Batch, Source, Unreadable, open_source
+from minidb.exceptions import UsageError
+from minidb.schema import Schema
+
+
+@dataclass(frozen=True, kw_only=True)
+class Insertion:
+    """A run of ``minidb insert``: its arguments are those of the verb."""
+
+    path: str
+    table: str
+    file: str
+    source_options: dict[str, Any]  # Any: the options of open_source
+    primary_key: list[str]
+    types: dict[str, str]
+    schema_file: Path | None
+    indexes: list[tuple[str, ...]]
+    meeting: Meeting
+    batch_rows: int | None
+    skips_bad_rows: bool
+    rejects: Path | None
+    dry_run: bool
+
+    def run(self) -> None:
+        """Load the file and say what was loaded."""
+        loaded = Loaded()
+        with ExitStack() as stack:
+            source = stack.enter_context(open_source(self.file, **self.source_options))
+            database = stack.enter_context(self._open(stack))
+            is_there = self.table in database
+            schema = self._schema(database, source) if is_there else self._new_schema(source)
+            skips = self.skips_bad_rows
+            reject = stack.enter_context(_Rejects(self, source)).add if skips and not self.dry_run else None
+            loader = Loader(
+                Converter(source, schema),
+                self.meeting,
+                loaded,
+                reject,
+                skips_bad_rows=skips,
+                commits_batches=self.batch_rows is not None,
+            )
+            with closing(_watch(source, "loading", self.batch_rows or BATCH_ROWS)) as batches:
+                self._load(database, batches, schema, loader)
+        self._tell(loaded, source, made=not is_there)
+
+    def _open(self, stack: ExitStack) -> MiniDB:
+        if self.dry_run and not Path(self.path).exists():
+            return MiniDB(stack.enter_context(TemporaryDirectory()))
+        return MiniDB(self.path)
+
+    # --- types --------------------------------------------------------------------------------------------------------
+
+    def _schema(self, database: MiniDB, source: Source) -> Schema | None:
+        """Return the schema of the table that is there, or for one without a schema the types of the file."""
+        if self.schema_file is not None or self.primary_key or self.types:
+            raise UsageError(
+                f"There is already a table named {self.table!r}, which has its types",
+                hint="leave out --schema, --primary-key and --type, or drop the table first",
+            )
+        schema = database.get_table(self.table).schema
+        if schema is not None:
+            unknown = [name for name in source.names or () if name not in schema.fields]
+            if unknown:
+                raise UsageError(
+                    f"Table {self.table!r} has no field {unknown[0]!r}, which is a column of {source.name}",
+                    hint=f"there are {', '.join(schema.fields)}",
+                )
+            return schema
+        return None if source.names is None else schema_of(self._infer(source), types={}, primary_key=())
+
+    def _new_schema(self, source: Source) -> Schema:
+        if self.schema_file is not None:
+            return schema_files.read(self.schema_file)
+        columns = self._infer(source)
+        if not columns:
+            raise UsageError(
+                f"There is no row in {source.name} from which types could be found", hint="give a --schema"
+            )
+        schema = schema_of(columns, types=self.types, primary_key=self.primary_key)
+        self._tell_types(schema, columns)
+        return schema
+
+    def _infer(self, source: Source) -> list[Column]:
+        return infer(source, lambda one: _watch(one, "reading types"))
+
+    def _tell_types(self, schema: Schema, columns: list[Column]) -> None:
+        rows = [
+            [column.name, type_name_of(schema.fields[column.name]), column.nulls, column.example] for column in columns
+        ]
+        form = output.choose_form(as_json=False, as_lines=False, as_csv=False)
+        output.show(("column", "type", "nulls", "example"), rows, form)
+
+    # --- rows ---------------------------------------------------------------------------------------------------------
+
+    def _load(self, database: MiniDB, batches: Iterator[Batch], schema: Schema | None, loader: Loader) -> None:
+        if self.batch_rows is not None and not self.dry_run:
+            for batch in batches:
+                with database.begin_transaction():
+                    loader.load(self._table(database, schema), [batch])
+        with database.begin_transaction() as transaction:
+            loader.load(self._table(database, schema), batches)
+            for fields in self.indexes:
+                database.create_index(self.table, *fields, if_not_exists=True)
+            if self.dry_run:
+                transaction.rollback()
+
+    def _table(self, database: MiniDB, schema: Schema | None) -> Table[Row]:
+        if self.table in database:
+            return database.get_table(self.table)
+        return database.create_table(self.table, schema)
+
+    def _tell(self, loaded: Loaded, source: Source, *, made: bool) -> None:
+        for bad in loaded.told:
+            typer.echo(describe(source.name, bad), err=True)
+        verb = "upserted into" if self.meeting is Meeting.UPSERT else "inserted into"
+        would = "would be " if self.dry_run else ""
+        parts = [f"{number_of(loaded.rows)} {would}{verb} {self.table}" + (", a new table" if made else "")]
+        if loaded.ignored:
+            parts.append(f"{loaded.ignored:,} were there already")
+        if loaded.bad:
+            parts.append(f"{loaded.bad:,} bad")
+        typer.echo("; ".join(parts))
+
+
+class _Rejects:
+    """The file of bad rows, made when the first comes. It has the form of the input, to be mended and loaded."""
+
+    def __init__(self, insertion: Insertion, source: Source) -> None:
+        given = Path(insertion.file if insertion.file != "-" else "standard-input")
+        self._path = insertion.rejects or given.with_name(f"{given.stem}.rejected{given.suffix}")
+        self._names = source.names
+        self._delimiter = getattr(source, "delimiter", ",")
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            typer.echo(f"Bad rows are in {self._path}", err=True)
+
+    def add(self, bad: BadRow) -> None:
+        is_first = self._file is None
+        if self._file is None:
+            self._file = self._path.open("w", encoding="utf-8", newline="")
+        if self._names is not None:
+            writer = csv.writer(self._file, delimiter=self._delimiter, lineterminator="\n")
+            writer.writerows([self._names, bad.row] if is_first else [bad.row])  # type: ignore[list-item]  # a list of texts, as the source has a header
+        else:
+            text = bad.row.text if isinstance(bad.row, Unreadable) else json_of(bad.row)
+            self._file.write(text.rstrip("\n") + "\n")
+
+
+def describe(file: str, bad: BadRow) -> str:
+    """Return a line for each bad field of a row: file, line, field and reason."""
+    return "\n".join(
+        f"{file}:{bad.line}: {name}: {reason}" if name else f"{file}:{bad.line}: {reason}"
+        for name, reason in bad.reasons
+    )
+
+
+def _watch(source: Source, description: str, batch_rows: int = BATCH_ROWS) -> Generator[Batch]:
+    count = 0
+    with output.progress(description, source.size_bytes) as advance:
+        for batch in source.batches(batch_rows):
+            count += len(batch.rows)
+            advance(source.position_bytes, count)
+            yield batch

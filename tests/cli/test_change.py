@@ -1,0 +1,109 @@
+"""The verbs that change a database: they ask first, and do all or nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run, run_on_terminal
+
+from minidb import MiniDB
+
+
+def names(path: str) -> list[str]:
+    with MiniDB(path) as database:
+        return [row.id for row in database.get_table("users")]
+
+
+def test_update_changes_what_a_filter_finds(run: Run, shop: str) -> None:
+    asked = ("update", shop, "users", "city = 'Paris'", "city=Rome", "age=", "joined=2025-01-01")
+    assert run(*asked, "--dry-run").lines == ["2 rows of users would be updated"]
+    assert json.loads(run("get", shop, "users", "Bob", "--json").out)["city"] == "Paris"
+    assert run(*asked, "--yes").lines == ["2 rows of users updated"]
+    assert json.loads(run("get", shop, "users", "Bob", "--json").out) == {
+        "name": "Bob",
+        "age": None,
+        "city": "Rome",
+        "joined": "2025-01-01",
+        "score": 2.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("age=x", "The value of age must be an integer"),
+        ("nme=x", "Table 'users' has no field 'nme'"),
+        ("age", "A change is FIELD=VALUE"),
+        ("name=Zed", "is the primary key, which cannot change"),
+    ],
+)
+def test_a_wrong_change_is_refused(run: Run, shop: str, change: str, message: str) -> None:
+    ended = run("update", shop, "users", "", change, "--yes")
+    assert ended.code == 1
+    assert message in ended.err
+    assert names(shop) == ["Ada", "Bob", "Dan", "Éva 日本"]
+
+
+def test_delete_deletes_what_a_filter_finds(run: Run, shop: str) -> None:
+    assert run("delete", shop, "users", "age < 40", "--dry-run").lines == ["2 rows of users would be deleted"]
+    assert run("delete", shop, "users", "age < 40", "--yes").lines == ["2 rows of users deleted"]
+    assert names(shop) == ["Dan", "Éva 日本"]
+    assert run("delete", shop, "users", "", "--yes").lines == ["2 rows of users deleted"]
+
+
+def test_drop_removes_a_table(run: Run, shop: str) -> None:
+    assert run("drop", shop, "users", "--dry-run").lines == ["Table users with 4 rows would be dropped"]
+    assert run("drop", shop, "users", "--yes").lines == ["Table users with 4 rows dropped"]
+    assert len(run("tables", shop).lines) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["delete", "users", ""], ["update", "users", "", "age=1"], ["drop", "users"]], ids=lambda it: it[0]
+)
+def test_nothing_is_destroyed_unasked(run: Run, shop: str, arguments: list[str], tmp_path: Path) -> None:
+    ended = run(arguments[0], shop, *arguments[1:])
+    assert ended.code == 1
+    assert "Nobody can be asked" in ended.err
+    assert "--yes" in ended.err
+    code, shown = run_on_terminal(tmp_path, arguments[0], shop, *arguments[1:], answers="n\n")
+    assert code == 1
+    assert "[y/N]" in shown
+    assert "Nothing was changed" in shown
+    assert names(shop) == ["Ada", "Bob", "Dan", "Éva 日本"]
+
+
+def test_on_a_terminal_yes_does_it(shop: str, tmp_path: Path) -> None:
+    code, shown = run_on_terminal(tmp_path, "delete", shop, "users", "age < 18", answers="y\n")
+    assert code == 0
+    assert "Delete 1 row of users?" in shown
+    assert "1 row of users deleted" in shown
+    assert names(shop) == ["Ada", "Dan", "Éva 日本"]
+
+
+def test_indexes_are_made_listed_and_dropped(run: Run, shop: str) -> None:
+    assert run("index", "create", shop, "users", "city", "age").lines == ["Index city_age of users created"]
+    assert run("index", "create", shop, "users", "joined", "--unique", "--name", "day").code == 0
+    assert run("index", "list", shop, "users").lines == [
+        "table\tindex\tfields\tunique",
+        "users\tcity_age\tcity, age\tfalse",
+        "users\tday\tjoined\ttrue",
+    ]
+    assert run("index", "drop", shop, "users", "day").code == 1
+    assert run("index", "drop", shop, "users", "day", "--yes").lines == ["Index day of users dropped"]
+    assert [one["index"] for one in json.loads(run("index", "list", shop, "--json").out)] == ["city_age"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["create", "users", "nme"], "nme"),
+        (["create", "users", "city", "--unique"], "Another row of table 'users' already has this value"),
+        (["drop", "users", "nme", "--yes"], "Hint: minidb index list PATH"),
+    ],
+)
+def test_a_wrong_index_is_refused(run: Run, shop: str, arguments: list[str], message: str) -> None:
+    ended = run("index", arguments[0], shop, *arguments[1:])
+    assert ended.code == 1
+    assert message in ended.err
