@@ -1,4 +1,4 @@
-"""What a person sees: tables that fit, values that are cut, colours unless NO_COLOR, nothing that steers the terminal."""
+"""What a person sees: tables that fit, values that are cut, colours unless NO_COLOR; no value steers the terminal."""
 
 from __future__ import annotations
 

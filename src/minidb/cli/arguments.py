@@ -34,8 +34,8 @@ Fields = Annotated[
     list[str] | None,
     typer.Option("--fields", metavar="FIELD,…", help="These columns only.", autocompletion=complete_field),
 ]
-Limit = Annotated[int | None, typer.Option(min=0, help="At most so many rows.")]
-Offset = Annotated[int, typer.Option(min=0, help="Leave out so many rows at the beginning.")]
+Limit = Annotated[int | None, typer.Option(min=0, metavar="NUMBER", help="At most so many rows.")]
+Offset = Annotated[int, typer.Option(min=0, metavar="NUMBER", help="Leave out so many rows at the beginning.")]
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]

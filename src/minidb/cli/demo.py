@@ -21,6 +21,10 @@ def demo(
 
     It makes a folder of its own and says where. Run again on that folder, it makes its own tables afresh and leaves
     yours alone. It never changes or deletes a folder that it did not make.
+
+    ```console
+    $ minidb demo
+    ```
     """
     # Imported here, so that the other verbs and the help do not wait for rich.
     from minidb.cli.demo_mark import choose_place

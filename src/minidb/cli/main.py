@@ -68,8 +68,8 @@ app.command("insert", cls=DatabaseVerb, rich_help_panel=MOVE)(insert)
 app.command("export", cls=DatabaseVerb, rich_help_panel=MOVE)(export)
 app.command("update", cls=DatabaseVerb, rich_help_panel=CHANGE)(update)
 app.command("delete", cls=DatabaseVerb, rich_help_panel=CHANGE)(delete)
-app.command("drop", cls=DatabaseVerb, rich_help_panel=CHANGE)(drop)
 app.add_typer(index.app, name="index", rich_help_panel=CHANGE)
+app.command("drop", cls=DatabaseVerb, rich_help_panel=CHANGE)(drop)
 
 
 def run() -> int:

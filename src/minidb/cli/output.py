@@ -82,8 +82,8 @@ def show_facts(facts: Mapping[str, object], form: Form) -> None:
     sys.stdout.flush()
 
 
-def write(file: TextIO, names: Sequence[str], rows: Iterable[Values], form: Form) -> None:
-    """Write rows to a file, one by one."""
+def write(file: TextIO, names: Sequence[str], rows: Iterable[Values], form: Form, *, null: str = "") -> None:
+    """Write rows to a file, one by one. ``null`` is what a cell of CSV without a value holds."""
     remaining = iter(rows)
     rows = chain(list(islice(remaining, 1)), remaining)  # what hinders the first one is told before anything is written
     match form:
@@ -96,7 +96,8 @@ def write(file: TextIO, names: Sequence[str], rows: Iterable[Values], form: Form
             writer.writerow(names)
             plain = PLAIN_TYPES
             for row in rows:
-                writer.writerow([value if type(value) in plain else text_of(value) for value in row])
+                cells = [value if type(value) in plain else text_of(value) for value in row]
+                writer.writerow([null if value is None else value for value in cells] if null else cells)
         case Form.TEXT | Form.TABLE:
             for row in chain([names], rows):
                 file.write("\t".join(text_of(value).translate(_TAB_ESCAPES) for value in row) + "\n")

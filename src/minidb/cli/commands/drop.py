@@ -17,8 +17,8 @@ def drop(
     """Remove a table with its rows and indexes. On a terminal it asks; in a pipe it needs `--yes`.
 
     ```console
-    $ minidb drop shop.db users --dry-run
-    $ minidb drop shop.db users --yes
+    $ minidb drop shop.db events --dry-run
+    $ minidb drop shop.db events --yes
     ```
     """
     with MiniDB(path, read_only=dry_run, create=False) as database:

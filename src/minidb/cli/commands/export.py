@@ -36,12 +36,13 @@ def export(
     limit: arguments.Limit = None,
     fields: arguments.Fields = None,
     ids: Annotated[bool, typer.Option("--ids", help="Write automatic ids, too, as the column id.")] = False,
+    null: Annotated[str, typer.Option(metavar="TEXT", help="What a cell of CSV without a value holds.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write the rows of a table to a file: JSON Lines, JSON, CSV, TSV or Parquet.
 
-    What `insert` with inferred types loaded is written as it was. A file is complete or not there. Null is an empty
-    cell of CSV; bytes are base64. Parquet needs `pip install 'minidb-kv[parquet]'`.
+    What `insert` with inferred types loaded is written as it was. A file is complete or not there. Parquet needs
+    `pip install 'minidb-kv[parquet]'`.
 
     ```console
     $ minidb export shop.db users users.jsonl
@@ -67,10 +68,10 @@ def export(
                 raise UsageError("Parquet cannot be written to standard output", hint="name a file")
             write_parquet(Path(file), columns.names, counted, found.schema)
         elif file == "-":
-            output.write(sys.stdout, columns.names, counted, form)
+            output.write(sys.stdout, columns.names, counted, form, null=null)
             sys.stdout.flush()
         else:
-            _write_file(Path(file), columns.names, counted, form)
+            _write_file(Path(file), columns.names, counted, form, null)
     if file != "-":
         typer.echo(f"{arguments.number_of(counted.count)} of {table} exported to {file}")
 
@@ -99,11 +100,11 @@ def _watch(rows: Iterator[Values], total: int | None, file: str) -> Iterator[Val
             yield row
 
 
-def _write_file(path: Path, names: list[str], rows: _Counted, form: Form) -> None:
+def _write_file(path: Path, names: list[str], rows: _Counted, form: Form, null: str) -> None:
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
         with unfinished.open("w", encoding="utf-8", newline="") as opened:
-            output.write(opened, names, rows, form)
+            output.write(opened, names, rows, form, null=null)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

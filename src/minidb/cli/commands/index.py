@@ -50,7 +50,7 @@ def create_index(
 
     ```console
     $ minidb index create shop.db users city age
-    $ minidb index create shop.db users name --unique
+    $ minidb index create shop.db people name --unique
     ```
     """
     with MiniDB(path, create=False) as database:

@@ -20,7 +20,8 @@ def insert(
     primary_key: arguments.PrimaryKey = None,
     types: arguments.Types = None,
     schema: Annotated[
-        Path | None, typer.Option(help="A schema file, in place of inferred types.", rich_help_panel="Types")
+        Path | None,
+        typer.Option(metavar="FILE", help="A schema file, in place of inferred types.", rich_help_panel="Types"),
     ] = None,
     index: Annotated[
         list[str] | None, typer.Option(metavar="FIELD,…", help="Make an index, of one or several fields.")
@@ -36,7 +37,8 @@ def insert(
         str, typer.Option(metavar="stop|skip", help="What a bad row does: nothing is loaded, or the others are.")
     ] = "stop",
     rejects: Annotated[
-        Path | None, typer.Option(help="Where --errors skip writes bad rows; otherwise beside the file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Where --errors skip writes bad rows; otherwise beside the file."),
     ] = None,
     format_name: arguments.InputFormat = None,
     delimiter: arguments.Delimiter = None,
@@ -55,7 +57,7 @@ def insert(
     $ minidb insert shop.db people users.csv --primary-key name --index city,age
     $ minidb insert shop.db people users.csv --upsert
     $ minidb insert shop.db events events.jsonl --type note=string --dry-run
-    $ cat users.csv | minidb insert shop.db copies - --format csv
+    $ minidb insert shop.db events - --errors skip < events.jsonl
     ```
     """
     if upsert and ignore:
