@@ -19,7 +19,7 @@ import typer
 
 from minidb import __version__
 from minidb.cli.arguments import DatabaseVerb
-from minidb.cli.commands import index, schema
+from minidb.cli.commands import import_data, index, schema
 from minidb.cli.commands.delete import delete
 from minidb.cli.commands.drop import drop
 from minidb.cli.commands.export import export
@@ -66,6 +66,7 @@ app.command("get", cls=DatabaseVerb, rich_help_panel=LOOK)(get)
 app.command("query", cls=DatabaseVerb, rich_help_panel=LOOK)(query)
 app.command("insert", cls=DatabaseVerb, rich_help_panel=MOVE)(insert)
 app.command("export", cls=DatabaseVerb, rich_help_panel=MOVE)(export)
+app.add_typer(import_data.app, name="import", rich_help_panel=MOVE)
 app.command("update", cls=DatabaseVerb, rich_help_panel=CHANGE)(update)
 app.command("delete", cls=DatabaseVerb, rich_help_panel=CHANGE)(delete)
 app.add_typer(index.app, name="index", rich_help_panel=CHANGE)

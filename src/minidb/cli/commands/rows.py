@@ -1,4 +1,4 @@
-"""The verb ``rows``: the rows of a table in order of their ids."""
+"""The verb ``rows``: the rows of a table in order of their ids, or the items of a mapping."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def rows(
     as_lines: output.AsLines = False,
     as_csv: output.AsCsv = False,
 ) -> None:
-    """Show the rows of a table, in order of their ids.
+    """Show the rows of a table, in order of their ids, or the items of a mapping.
 
     A terminal is shown the first 100; a pipe gets all of them, unless a limit is given.
 
@@ -35,6 +35,10 @@ def rows(
     """
     form = output.choose_form(as_json=as_json, as_lines=as_lines, as_csv=as_csv)
     with MiniDB(path, read_only=True) as database, database.begin_transaction(read_only=True):
+        if table in database.mapping_names():
+            items = islice(database.mapping(table).items(), offset, None if limit is None else offset + limit)
+            output.show(("key", "value"), items, form, most=output.TERMINAL_ROWS if limit is None else None)
+            return
         found = database.get_table(table)
         columns = Columns(found, fields, with_ids=True)
         most = None if limit is None else offset + limit

@@ -1,0 +1,1 @@
+"""What brings the data of other stores along: a module for each, and the verb ``import`` over them."""
