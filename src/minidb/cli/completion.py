@@ -56,10 +56,9 @@ def complete_index(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_field(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Propose the fields of the table, behind a minus or a comma as well."""
-    _, _, begun = incomplete.replace("-", "-,").rpartition(",")
-    start = incomplete[: len(incomplete) - len(begun)]
-    return [f"{start}{name}" for name in _fields_of(ctx) if name.startswith(begun)]
+    """Propose the fields of the table, behind a comma as well."""
+    head, comma, begun = incomplete.rpartition(",")
+    return [f"{head}{comma}{name}" for name in _fields_of(ctx) if name.startswith(begun)]
 
 
 def complete_filter(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -50,6 +50,9 @@ _COMPARISONS: Final[Mapping[str, Callable[[where, object], Condition]]] = {
     ">": lambda path, value: path > value,
     ">=": lambda path, value: path >= value,
 }
+WORDS: Final = ("and", "or", "not", "in", "between", "startswith", "contains", "is", "null", "true", "false")
+"""The words of the language."""
+
 _CONSTANTS: Final[Mapping[str, bool | None]] = {"true": True, "false": False, "null": None, "none": None}
 _NEVER_TEXT: Final = frozenset({"integer", "float", "boolean"})
 _METHODS: Final = ("startswith", "contains")

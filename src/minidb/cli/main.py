@@ -2,17 +2,11 @@
 
 A verb is a function in a module of its own, which knows its arguments and its help; it is named here and nowhere else.
 What a verb needs besides (rich, its data) it imports when it runs, so that ``minidb --version`` stays quick.
-
-Exit codes: 0 done; 1 an error, told on standard error, or a question that was answered with no; 2 the command line was
-wrong; 130 interrupted. Where the reader of a pipe goes away, as ``| head`` does, it ends quietly, with 1.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-import traceback
-from collections.abc import Mapping
 from typing import Annotated, Final
 
 import typer
@@ -28,22 +22,12 @@ from minidb.cli.commands.info import info
 from minidb.cli.commands.insert import insert
 from minidb.cli.commands.query import query
 from minidb.cli.commands.rows import rows
+from minidb.cli.commands.shell import shell
 from minidb.cli.commands.stats import stats
 from minidb.cli.commands.tables import tables
 from minidb.cli.commands.update import update
 from minidb.cli.demo import demo
-from minidb.cli.filter_language import FilterError
-from minidb.cli.insertion import describe
-from minidb.cli.loading import BadRowsError
-from minidb.exceptions import (
-    EngineUnavailableError,
-    IndexExistsError,
-    IndexNotFoundError,
-    MiniDBError,
-    RowExistsError,
-    SchemaValidationError,
-    TableExistsError,
-)
+from minidb.cli.errors import exit_code_of
 
 LOOK: Final = "Look"
 MOVE: Final = "Move data"
@@ -64,6 +48,7 @@ app.command("stats", cls=DatabaseVerb, rich_help_panel=LOOK)(stats)
 app.command("rows", cls=DatabaseVerb, rich_help_panel=LOOK)(rows)
 app.command("get", cls=DatabaseVerb, rich_help_panel=LOOK)(get)
 app.command("query", cls=DatabaseVerb, rich_help_panel=LOOK)(query)
+app.command("shell", cls=DatabaseVerb, rich_help_panel=LOOK)(shell)
 app.command("insert", cls=DatabaseVerb, rich_help_panel=MOVE)(insert)
 app.command("export", cls=DatabaseVerb, rich_help_panel=MOVE)(export)
 app.add_typer(import_data.app, name="import", rich_help_panel=MOVE)
@@ -76,16 +61,7 @@ app.command("drop", cls=DatabaseVerb, rich_help_panel=CHANGE)(drop)
 def run() -> int:
     """Run the command line of this process and return its exit code."""
     arguments = _options_first(sys.argv[1:])
-    try:
-        app(arguments, prog_name="minidb")
-    except (MiniDBError, OSError) as error:
-        if "--debug" in arguments:
-            traceback.print_exc()
-        _tell(error if isinstance(error, MiniDBError) else _as_minidb_error(error))
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return exit_code_of(lambda: app(arguments, prog_name="minidb"), debug="--debug" in arguments)
 
 
 def _options_first(arguments: list[str]) -> list[str]:
@@ -122,39 +98,3 @@ def _options_of_the_program(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Take the options that may stand before the verb."""
-
-
-def _as_minidb_error(error: OSError) -> MiniDBError:
-    return MiniDBError(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
-
-
-def _tell(error: MiniDBError) -> None:
-    if isinstance(error, BadRowsError):
-        for bad in error.bad_rows:
-            typer.echo(describe(error.file, bad), err=True)
-    is_plain = bool(os.environ.get("NO_COLOR"))
-    typer.secho("Error: ", err=True, nl=False, fg=typer.colors.RED, bold=True, color=False if is_plain else None)
-    typer.echo(error.message, err=True)
-    if isinstance(error, FilterError):
-        typer.echo(f"  {error.filter}\n  {' ' * (error.column - 1)}^", err=True)
-    if isinstance(error, SchemaValidationError):
-        for bad in error.errors:
-            typer.echo(f"  {bad.field}: {bad.message}", err=True)
-    hint = _hint_of(error)
-    if hint is not None:
-        typer.echo(f"Hint: {hint}", err=True)
-
-
-def _hint_of(error: MiniDBError) -> str | None:
-    """Return the remedy. Where the library's is a call, the verb that does it stands in its place."""
-    if isinstance(error, EngineUnavailableError) and error.message.startswith("There is no database"):
-        return "check the path; minidb insert PATH TABLE FILE makes a database"
-    return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), error.hint)
-
-
-_HINTS: Final[Mapping[type[MiniDBError], str]] = {
-    IndexNotFoundError: "minidb index list PATH shows which indexes there are",
-    IndexExistsError: "drop it first, or pass another --name",
-    TableExistsError: "minidb drop PATH TABLE removes it",
-    RowExistsError: "pass --upsert to replace such rows, or --ignore to leave them out",
-}

@@ -8,7 +8,8 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from enum import Enum
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO, TypeAlias
@@ -31,6 +32,9 @@ _MARK: Final = "…"
 
 PLAIN_TYPES: Final = frozenset({str, int, float, type(None)})
 """Types that ``csv`` writes as ``text_of`` does."""
+
+pages: Final[ContextVar[bool]] = ContextVar("minidb_pages", default=False)
+"""Whether a table that is higher than the terminal is shown by the pager: in the shell it is."""
 
 _ESCAPES: Final = {sign: f"\\x{sign:02x}" for sign in (*range(32), *range(127, 160))} | {9: "\\t", 10: "\\n", 13: "\\r"}
 _TAB_ESCAPES: Final = {9: "\\t", 10: "\\n", 13: "\\r", 92: "\\\\"}
@@ -153,14 +157,15 @@ def _show_table(names: Sequence[str], rows: Iterable[Values], most: int | None) 
                 for value, text, width in zip(row, cells, widths, strict=False)
             )
         )
-    out.print(table, soft_wrap=False)
     hidden = len(names) - len(widths)
     notes = [
         f"{len(kept):,} {'row' if len(kept) == 1 else 'rows'}"
         + (" shown, there are more: --limit" if has_more else ""),
         *([f"{hidden} {'column' if hidden == 1 else 'columns'} left out: --fields, --json"] if hidden else []),
     ]
-    out.print(Text(", ".join(notes), style="dim"))
+    with out.pager(styles=True) if pages.get() and len(kept) + 5 > out.height else nullcontext():
+        out.print(table, soft_wrap=False)
+        out.print(Text(", ".join(notes), style="dim"))
 
 
 def _show_facts(facts: Mapping[str, object]) -> None:

@@ -1,0 +1,81 @@
+"""What becomes of an error: a sentence and a hint on standard error, and an exit code.
+
+Exit codes: 0 done; 1 an error, or a question that was answered with no; 2 the command line was wrong; 130 interrupted.
+Where the reader of a pipe goes away, as ``| head`` does, a verb ends quietly, with 1.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import typer
+
+from minidb.cli.filter_language import FilterError
+from minidb.cli.insertion import describe
+from minidb.cli.loading import BadRowsError
+from minidb.exceptions import (
+    EngineUnavailableError,
+    IndexExistsError,
+    IndexNotFoundError,
+    MiniDBError,
+    RowExistsError,
+    SchemaValidationError,
+    TableExistsError,
+)
+
+INTERRUPTED: Final = 130
+
+
+def exit_code_of(verb: Callable[[], object], *, debug: bool) -> int:
+    """Run a verb, tell its error, and return the exit code. A defect of MiniDB shows Python's own traceback."""
+    try:
+        verb()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
+    except (MiniDBError, OSError) as error:
+        if debug:
+            traceback.print_exc()
+        _tell(error if isinstance(error, MiniDBError) else _as_minidb_error(error))
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _as_minidb_error(error: OSError) -> MiniDBError:
+    return MiniDBError(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+
+
+def _tell(error: MiniDBError) -> None:
+    if isinstance(error, BadRowsError):
+        for bad in error.bad_rows:
+            typer.echo(describe(error.file, bad), err=True)
+    is_plain = bool(os.environ.get("NO_COLOR"))
+    typer.secho("Error: ", err=True, nl=False, fg=typer.colors.RED, bold=True, color=False if is_plain else None)
+    typer.echo(error.message, err=True)
+    if isinstance(error, FilterError):
+        typer.echo(f"  {error.filter}\n  {' ' * (error.column - 1)}^", err=True)
+    if isinstance(error, SchemaValidationError):
+        for bad in error.errors:
+            typer.echo(f"  {bad.field}: {bad.message}", err=True)
+    hint = _hint_of(error)
+    if hint is not None:
+        typer.echo(f"Hint: {hint}", err=True)
+
+
+def _hint_of(error: MiniDBError) -> str | None:
+    """Return the remedy. Where the library's is a call, the verb that does it stands in its place."""
+    if isinstance(error, EngineUnavailableError) and error.message.startswith("There is no database"):
+        return "check the path; minidb insert PATH TABLE FILE makes a database"
+    return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), error.hint)
+
+
+_HINTS: Final[Mapping[type[MiniDBError], str]] = {
+    IndexNotFoundError: "minidb index list PATH shows which indexes there are",
+    IndexExistsError: "drop it first, or pass another --name",
+    TableExistsError: "minidb drop PATH TABLE removes it",
+    RowExistsError: "pass --upsert to replace such rows, or --ignore to leave them out",
+}
