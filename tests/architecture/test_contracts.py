@@ -106,7 +106,7 @@ def test_the_modules_keep_the_rules_of_the_house() -> None:
         f"{path.relative_to(SOURCE)} {complaint}"
         for path in MODULES
         for complaint in complaints_about(path, path.read_text())
-    ] == []
+    ] == ["cli/importers/pickled.py imports pickle"]  # other programs' files, where the user asks for it
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
             code = main.run()
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 0
-        return Ended(code, *capsys.readouterr())
+        out, err = capsys.readouterr()
+        return Ended(code, out, err)
 
     return run_here
 

@@ -5,7 +5,6 @@ A completion says nothing when it cannot read the database: an error message in 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,12 +15,15 @@ from minidb import MiniDB
 from minidb.exceptions import MiniDBError
 
 
+def _argument(context: typer.Context, name: str, place: int) -> Any:  # Any: click keeps parameters of all types
+    """Return an argument of the verb; where an option waits for its value, click has not given them their names."""
+    value = context.params.get(name)
+    return context.args[place] if value is None and len(context.args) > place else value
+
+
 @contextmanager
 def _database(context: typer.Context) -> Iterator[MiniDB | None]:
-    location = context.find_root().params.get("url") or context.params.get("path") or os.environ.get("MINIDB_URL")
-    if not location:
-        yield None
-        return
+    location = _argument(context, "path", 0)
     try:
         database = MiniDB(location, read_only=True)
     except MiniDBError:
@@ -32,8 +34,8 @@ def _database(context: typer.Context) -> Iterator[MiniDB | None]:
 
 
 def _fields_of(context: typer.Context) -> list[str]:
+    name = _argument(context, "table", 1)
     with _database(context) as database:
-        name: Any = context.params.get("table")  # Any: click keeps parameters of all types
         if database is None or name not in database:
             return []
         schema = database.get_table(name).schema
@@ -49,7 +51,7 @@ def complete_table(ctx: typer.Context, incomplete: str) -> list[str]:
 def complete_index(ctx: typer.Context, incomplete: str) -> list[str]:
     """Propose the indexes of the table."""
     with _database(ctx) as database:
-        name: Any = ctx.params.get("table")  # Any: click keeps parameters of all types
+        name = _argument(ctx, "table", 1)
         if database is None or name not in database:
             return []
         return [index.name for index in database.indexes(name) if index.name.startswith(incomplete)]

@@ -72,7 +72,10 @@ def import_dbm(path: arguments.Path, source: SourcePath, name: Name = None) -> N
     """
     from minidb.cli.importers.items import import_dbm
 
-    _run(path, lambda database, report: import_dbm(database, source, name or source.stem, _watch, report))
+    def run(database: MiniDB, report: ImportReport) -> None:
+        import_dbm(database, source, name or source.stem, _watch, report, read=lambda pair: pair)
+
+    _run(path, run)
 
 
 @app.command("shelve", cls=arguments.DatabaseVerb)

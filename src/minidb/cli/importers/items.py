@@ -6,8 +6,6 @@ What is pickled is not read unless the user says so: to unpickle is to run whate
 from __future__ import annotations
 
 import dbm
-import pickle  # read only where the user asked for it
-import shelve  # the same
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from minidb import MiniDB
+from minidb.cli.importers.pickled import unpickle
 from minidb.cli.importers.report import ImportReport
 from minidb.exceptions import MiniDBError, UsageError
 
@@ -27,15 +26,17 @@ _TEXT_FILE, _PICKLE = 3, 4  # what diskcache calls the mode of a value
 _MOST_DATABASES: Final = 4096
 
 
-def import_dbm(database: MiniDB, path: Path, name: str, watch: Watch, report: ImportReport) -> None:
-    """Import a dbm file as a mapping of bytes to bytes."""
+def import_dbm(
+    database: MiniDB, path: Path, name: str, watch: Watch, report: ImportReport, *, read: Callable[[Pair], Pair]
+) -> None:
+    """Import a dbm file as a mapping of what ``read`` makes of its keys and values, which are bytes."""
     try:
         opened = dbm.open(str(path), "r")  # noqa: SIM115  # it is entered below
     except dbm.error as error:
         raise UsageError(f"dbm cannot read {path}: {error}", hint="give its name as dbm.open takes it") from error
     with opened as source:
         keys = list(source.keys())
-        _put(database, name, watch(name, len(keys), ((key, source[key]) for key in keys)), report)
+        _put(database, name, watch(name, len(keys), (read((key, source[key])) for key in keys)), report)
 
 
 def import_shelf(
@@ -44,13 +45,7 @@ def import_shelf(
     """Import a shelf as a mapping of texts to what was pickled."""
     if not may_unpickle:
         raise _refusal("The values of a shelf are pickled")
-    try:
-        opened = shelve.open(str(path), "r")  # noqa: S301, SIM115  # the user asked for it, and it is entered below
-    except dbm.error as error:
-        raise UsageError(f"shelve cannot read {path}: {error}", hint="give its name as shelve.open takes it") from error
-    with opened as source:
-        keys = list(source)
-        _put(database, name, watch(name, len(keys), ((key, source[key]) for key in keys)), report)
+    import_dbm(database, path, name, watch, report, read=lambda pair: (pair[0].decode(), unpickle(pair[1])))
 
 
 def import_diskcache(
@@ -77,10 +72,10 @@ def _read_cached(row: tuple[Any, ...], folder: Path, *, may_unpickle: bool) -> P
     if not may_unpickle and (not is_raw or mode == _PICKLE):
         raise _refusal("Keys or values of the cache are pickled")
     if not is_raw:
-        key = pickle.loads(key)  # noqa: S301  # the user asked for it
+        key = unpickle(key)
     stored = value if filename is None else (folder / filename).read_bytes()
     if mode == _PICKLE:
-        return key, pickle.loads(stored)  # noqa: S301  # the user asked for it
+        return key, unpickle(stored)
     return key, stored.decode() if mode == _TEXT_FILE else stored
 
 
