@@ -14,6 +14,7 @@ import typer
 from minidb import __version__
 from minidb.cli.arguments import DatabaseVerb
 from minidb.cli.commands import import_data, index, schema
+from minidb.cli.commands.conformance import conformance
 from minidb.cli.commands.delete import delete
 from minidb.cli.commands.drop import drop
 from minidb.cli.commands.export import export
@@ -26,12 +27,14 @@ from minidb.cli.commands.shell import shell
 from minidb.cli.commands.stats import stats
 from minidb.cli.commands.tables import tables
 from minidb.cli.commands.update import update
+from minidb.cli.commands.verify import verify
 from minidb.cli.demo import demo
 from minidb.cli.errors import exit_code_of
 
 LOOK: Final = "Look"
 MOVE: Final = "Move data"
 CHANGE: Final = "Change"
+CARE: Final = "Care"
 
 app = typer.Typer(
     name="minidb",
@@ -56,6 +59,8 @@ app.command("update", cls=DatabaseVerb, rich_help_panel=CHANGE)(update)
 app.command("delete", cls=DatabaseVerb, rich_help_panel=CHANGE)(delete)
 app.add_typer(index.app, name="index", rich_help_panel=CHANGE)
 app.command("drop", cls=DatabaseVerb, rich_help_panel=CHANGE)(drop)
+app.command("verify", cls=DatabaseVerb, rich_help_panel=CARE)(verify)
+app.command("conformance", rich_help_panel=CARE)(conformance)
 
 
 def run() -> int:

@@ -241,3 +241,10 @@ def progress(description: str, total: float | None, unit: str = "rows") -> Itera
             bar.update(task, completed=completed, told=f"{count:,} {unit}{rate}")
 
         yield advance
+
+
+@contextmanager
+def progress_of_total(description: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar; yield what the library tells how much is done, and of how much."""
+    with progress(description, 1, "keys") as advance:
+        yield lambda done, total: advance(done / max(1, total), done)
