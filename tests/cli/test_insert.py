@@ -110,6 +110,16 @@ def test_another_encoding_another_delimiter_another_null(run: Run, tmp_path: Pat
     ]
 
 
+def test_words_that_may_mean_null_are_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b,c,d\n1,x,NA,5\nNA,NA,NA,6\n,-,NA,7\n2.5,,NA,8\n")
+    ended = run("insert", "x.db", "t", "x.csv")
+    assert ended.err == "Hint: a would not be text if such words meant null: --null NA\n"
+    assert [line.split("\t")[1] for line in ended.lines[1:-1]] == ["string", "string", "string", "integer"]
+    ended = run("insert", "x.db", "u", "x.csv", "--null", "NA")
+    assert (ended.err, ended.lines[1]) == ("", "a\tdecimal\t2\t1")
+    assert run("export", "x.db", "u", "--format", "csv", "--null", "NA").lines[3] == "NA,-,NA,7"
+
+
 def test_standard_input_is_read_twice(tmp_path: Path) -> None:
     for number, text in enumerate([USERS, USERS.replace(",", "\t"), '{"a": 1}\n{"a": 2}\n', '[{"a": 1}, {"a": 2}]']):
         completed = run_in_pipe(tmp_path, "insert", "x.db", f"t{number}", "-", given=text)

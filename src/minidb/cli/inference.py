@@ -52,6 +52,9 @@ _NAMES: Final[Mapping[str, Callable[..., AnyField]]] = {
 }
 """The types of columns by the words that the command line has for them. A moment is a datetime with a time zone."""
 
+NULL_WORDS: Final = frozenset({"NA", "N/A", "n/a", "NULL", "null", "None", "NaN", "nan", "-", "\\N"})
+"""Texts that mean null in many files. They are taken so only if the user says it."""
+
 TYPE_NAMES: Final = tuple(_NAMES)
 
 _OF_TEXT: Final = ("integer", "float", "decimal", "boolean", "date", "datetime", "moment", "time", "uuid")
@@ -67,6 +70,12 @@ class Column:
     candidates: tuple[str, ...] = _OF_TEXT
     """The types that fit all texts so far, in order of preference."""
 
+    without_words: tuple[str, ...] = _OF_TEXT
+    """The types that fit all texts but those that may mean null."""
+
+    null_words: set[str] = field(default_factory=set)
+    """The texts so far that may mean null."""
+
     nulls: int = 0
     values: int = 0
     example: object = None
@@ -81,26 +90,30 @@ class Column:
         if self.example is None:
             self.example = next(iter(texts))
         self.values += len(texts)
-        asked = list(distinct)
-        fitting: list[str] = []
-        for candidate in self.candidates:
-            if candidate == "decimal" and "integer" in fitting:
-                fitting.append(candidate)  # whatever is an integer is a decimal, too
-            elif _fits(candidate, asked):
-                fitting.append(candidate)
-        self.candidates = tuple(fitting)
+        asked = set(distinct)
+        words = NULL_WORDS & asked
+        is_same = not words and self.candidates == self.without_words
+        self.candidates = _fitting(self.candidates, list(asked))
+        self.without_words = self.candidates if is_same else _fitting(self.without_words, list(asked - words))
+        self.null_words |= words
 
     def see_json(self, values: Collection[object]) -> None:
         """Take note of values of JSON, none of them null."""
         texts = [value for value in values if isinstance(value, str)]
         if not self.json_types:
-            self.candidates = _OF_JSON_TEXT
+            self.candidates = self.without_words = _OF_JSON_TEXT
         self.see_texts(texts, set(texts))
         self.values += len(values) - len(texts)
         self.json_types |= {_OF_JSON.get(type(value), "string") for value in values}
         self.has_wide_integers |= any(type(value) is int and abs(value) > 2**53 for value in values)
         if self.example is None and values:
             self.example = next(iter(values))
+
+    @property
+    def is_text_for_words(self) -> bool:
+        """Whether it would have another type if words such as ``NA`` meant null."""
+        has_other = () != self.without_words != _OF_TEXT
+        return has_other and bool(self.null_words) and not self.candidates and not self.json_types
 
     @property
     def type_name(self) -> str:
@@ -130,6 +143,16 @@ def schema_of(
 def type_name_of(field: AnyField) -> str:
     """Return the word for the type of a field."""
     return "moment" if isinstance(field, DateTimeField) and field.timezone else field.kind
+
+
+def _fitting(candidates: tuple[str, ...], texts: list[str]) -> tuple[str, ...]:
+    fitting: list[str] = []
+    for candidate in candidates:
+        if candidate == "decimal" and "integer" in fitting:
+            fitting.append(candidate)  # whatever is an integer is a decimal, too
+        elif _fits(candidate, texts):
+            fitting.append(candidate)
+    return tuple(fitting)
 
 
 def _fits(candidate: str, texts: list[str]) -> bool:

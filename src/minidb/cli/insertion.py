@@ -109,6 +109,13 @@ class Insertion:
         ]
         form = output.choose_form(as_json=False, as_lines=False, as_csv=False)
         output.show(("column", "type", "nulls", "example"), rows, form)
+        suspects = [column for column in columns if column.is_text_for_words]
+        if suspects:
+            options = " ".join(
+                f"--null {word}" for word in sorted(set[str]().union(*(one.null_words for one in suspects)))
+            )
+            names = ", ".join(one.name for one in suspects)
+            typer.echo(f"Hint: {names} would not be text if such words meant null: {options}", err=True)
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from minidb import MiniDB
-from minidb.cli import arguments, output
-from minidb.cli.importers.report import ImportReport
+from minidb.cli import arguments
+from minidb.cli.importers.report import ImportReport, run_import, watch
 
 app = typer.Typer(
     help="Import from SQLite, TinyDB, shelve, dbm, LMDB, diskcache.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -23,8 +22,6 @@ Name = Annotated[str | None, typer.Option("--name", help="The name of the mappin
 Unpickle = Annotated[
     bool, typer.Option("--unpickle", help="Read what is pickled: this runs whatever code the file holds.")
 ]
-
-TOLD_EVERY = 1000  # rows or items
 
 
 @app.command("sqlite", cls=arguments.DatabaseVerb)
@@ -43,7 +40,7 @@ def import_sqlite(path: arguments.Path, source: SourcePath, only: Only = None) -
     """
     from minidb.cli.importers.sqlite import import_sqlite
 
-    _run(path, lambda database, report: import_sqlite(database, source, only or [], _watch, report))
+    run_import(path, lambda database, report: import_sqlite(database, source, only or [], watch, report))
 
 
 @app.command("tinydb", cls=arguments.DatabaseVerb)
@@ -59,7 +56,7 @@ def import_tinydb(path: arguments.Path, source: SourcePath, only: Only = None) -
     """
     from minidb.cli.importers.tinydb import import_tinydb
 
-    _run(path, lambda database, report: import_tinydb(database, source, only or [], _watch, report))
+    run_import(path, lambda database, report: import_tinydb(database, source, only or [], watch, report))
 
 
 @app.command("dbm", cls=arguments.DatabaseVerb)
@@ -73,9 +70,9 @@ def import_dbm(path: arguments.Path, source: SourcePath, name: Name = None) -> N
     from minidb.cli.importers.items import import_dbm
 
     def run(database: MiniDB, report: ImportReport) -> None:
-        import_dbm(database, source, name or source.stem, _watch, report, read=lambda pair: pair)
+        import_dbm(database, source, name or source.stem, watch, report, read=lambda pair: pair)
 
-    _run(path, run)
+    run_import(path, run)
 
 
 @app.command("shelve", cls=arguments.DatabaseVerb)
@@ -92,9 +89,9 @@ def import_shelve(path: arguments.Path, source: SourcePath, name: Name = None, u
     from minidb.cli.importers.items import import_shelf
 
     def run(database: MiniDB, report: ImportReport) -> None:
-        import_shelf(database, source, name or source.stem, _watch, report, may_unpickle=unpickle)
+        import_shelf(database, source, name or source.stem, watch, report, may_unpickle=unpickle)
 
-    _run(path, run)
+    run_import(path, run)
 
 
 @app.command("diskcache", cls=arguments.DatabaseVerb)
@@ -112,9 +109,9 @@ def import_diskcache(path: arguments.Path, source: SourcePath, name: Name = None
 
     def run(database: MiniDB, report: ImportReport) -> None:
         mapping = name or source.stem
-        import_diskcache(database, source, mapping, _watch, report, may_unpickle=unpickle, now_s=time.time())
+        import_diskcache(database, source, mapping, watch, report, may_unpickle=unpickle, now_s=time.time())
 
-    _run(path, run)
+    run_import(path, run)
 
 
 @app.command("lmdb", cls=arguments.DatabaseVerb)
@@ -129,25 +126,4 @@ def import_lmdb(path: arguments.Path, source: SourcePath, only: Only = None) -> 
     """
     from minidb.cli.importers.items import import_lmdb
 
-    _run(path, lambda database, report: import_lmdb(database, source, only or [], _watch, report))
-
-
-def _run(path: str, import_into: Callable[[MiniDB, ImportReport], None]) -> None:
-    """Import in one transaction: all of it, or nothing."""
-    report = ImportReport()
-    with MiniDB(path) as database, database.begin_transaction():
-        import_into(database, report)
-    for name, rows in report.tables.items():
-        typer.echo(f"table {name}: {arguments.number_of(rows)}")
-    for name, items in report.mappings.items():
-        typer.echo(f"mapping {name}: {arguments.number_of(items, 'item')}")
-    for note in report.notes:
-        typer.echo(f"Note: {note}", err=True)
-
-
-def _watch(name: str, total: int, things: Iterable[Any]) -> Iterator[Any]:  # Any: rows of any kind
-    with output.progress(name, total) as advance:
-        for number, thing in enumerate(things):
-            if not number % TOLD_EVERY:
-                advance(number, number)
-            yield thing
+    run_import(path, lambda database, report: import_lmdb(database, source, only or [], watch, report))

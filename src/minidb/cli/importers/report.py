@@ -1,8 +1,18 @@
-"""What an importer has done, and what it left out: the verb ``import`` tells it."""
+"""Running an importer, and telling what it has done and what it left out. The verb ``import`` calls it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any, Final
+
+import typer
+
+from minidb import MiniDB
+from minidb.cli import output
+from minidb.cli.arguments import number_of
+
+TOLD_EVERY: Final = 1000  # rows or items
 
 
 @dataclass(slots=True)
@@ -17,3 +27,25 @@ class ImportReport:
 
     notes: list[str] = field(default_factory=list)
     """A sentence for each thing that MiniDB has no place for."""
+
+
+def run_import(path: str, import_into: Callable[[MiniDB, ImportReport], None]) -> None:
+    """Import in one transaction, all of it or nothing, and tell what was imported."""
+    report = ImportReport()
+    with MiniDB(path) as database, database.begin_transaction():
+        import_into(database, report)
+    for name, rows in report.tables.items():
+        typer.echo(f"table {name}: {number_of(rows)}")
+    for name, items in report.mappings.items():
+        typer.echo(f"mapping {name}: {number_of(items, 'item')}")
+    for note in report.notes:
+        typer.echo(f"Note: {note}", err=True)
+
+
+def watch(name: str, total: int, things: Iterable[Any]) -> Iterator[Any]:  # Any: rows of any kind
+    """Yield things, with a progress bar on a terminal."""
+    with output.progress(name, total) as advance:
+        for number, thing in enumerate(things):
+            if not number % TOLD_EVERY:
+                advance(number, number)
+            yield thing
