@@ -126,15 +126,16 @@ class Insertion:
                     loader.load(self._table(database, schema), [batch])
         with database.begin_transaction() as transaction:
             loader.load(self._table(database, schema), batches)
-            for fields in self.indexes:
-                database.create_index(self.table, *fields, if_not_exists=True)
             if self.dry_run:
                 transaction.rollback()
 
     def _table(self, database: MiniDB, schema: Schema | None) -> Table[Row]:
-        if self.table in database:
-            return database.get_table(self.table)
-        return database.create_table(self.table, schema)
+        if self.table not in database:
+            database.create_table(self.table, schema)
+        # Before the rows: an index that is made of rows in one transaction with them is made in memory.
+        for fields in self.indexes:
+            database.create_index(self.table, *fields, if_not_exists=True)
+        return database.get_table(self.table)
 
     def _tell(self, loaded: Loaded, source: Source, *, made: bool) -> None:
         for bad in loaded.told:
