@@ -64,6 +64,7 @@ def test_the_imports_keep_their_contracts() -> None:
         ("engines/memory.py", "import lmdb", "lmdb is imported"),
         ("tables/catalog.py", "import msgspec", "msgspec is imported"),
         ("api/table.py", "def f():\n    import rich.table", "typer and rich"),
+        ("cli/cells.py", "import minidb.tables.row", "what every program may use"),
     ],
 )
 def test_each_contract_sees_what_breaks_it(tmp_path: Path, module: str, line: str, contract: str) -> None:

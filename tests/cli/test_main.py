@@ -106,7 +106,7 @@ def test_an_interrupt_before_a_verb_has_begun_ends_with_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fail_with(KeyboardInterrupt(), monkeypatch) == 130
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "Interrupted: what it had not committed is undone\n")
 
 
 def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,15 +34,21 @@ def exit_code_of(verb: Callable[[], object], *, debug: bool) -> int:
     try:
         verb()
     except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else 0
+        code = ended.code if isinstance(ended.code, int) else 0
+        return _tell_interrupt() if code == INTERRUPTED else code
     except (MiniDBError, OSError) as error:
         if debug:
             traceback.print_exc()
         _tell(error if isinstance(error, MiniDBError) else _as_minidb_error(error))
         return 1
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return _tell_interrupt()
     return 0
+
+
+def _tell_interrupt() -> int:
+    typer.echo("Interrupted: what it had not committed is undone", err=True)
+    return INTERRUPTED
 
 
 def _as_minidb_error(error: OSError) -> MiniDBError:

@@ -13,7 +13,7 @@ import typer
 
 from minidb import MiniDB
 from minidb.cli import output
-from minidb.cli.errors import INTERRUPTED, exit_code_of
+from minidb.cli.errors import exit_code_of
 from minidb.exceptions import UsageError
 
 PROMPT: Final = "minidb> "
@@ -74,8 +74,7 @@ class Shell:
                 line, pending = pending.strip(), ""
                 if line in _LEAVE:
                     return 0
-                if self.run_line(line) == INTERRUPTED:
-                    typer.echo("Interrupted: what it had not committed is undone", err=True)
+                self.run_line(line)
             except EOFError:
                 return 0
             except KeyboardInterrupt:  # at the prompt: the line is given up
