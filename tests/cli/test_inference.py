@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidb.cli.cells import column_converter_of, parser_of, text_of
+from minidb.cli.cells import json_converter_of, parser_of, text_of
 from minidb.cli.inference import Column, schema_of, type_name_of
 from minidb.exceptions import UsageError
 
@@ -121,7 +121,7 @@ def test_a_cell_of_csv_is_the_text(texts: list[str]) -> None:
     column = Column("x")
     column.see_texts(texts, set(texts))
     field = schema_of([column], types={}, primary_key=[]).fields["x"]
-    values = [column_converter_of(field)(parser_of(field)(text)) for text in texts]
+    values = [json_converter_of(field)(parser_of(field)(text)) for text in texts]
     file = io.StringIO(newline="")
     csv.writer(file).writerow(map(text_of, values))
     assert next(csv.reader(io.StringIO(file.getvalue(), newline=""))) == texts

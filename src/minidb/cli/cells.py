@@ -83,11 +83,6 @@ def json_converter_of(field: AnyField) -> Callable[[object], object]:
     return lambda value: value
 
 
-def column_converter_of(field: AnyField | None) -> Callable[[object], object]:
-    """Return ``json_converter_of`` a field, or what leaves a value as it is where there is no field."""
-    return (lambda value: value) if field is None else json_converter_of(field)
-
-
 # --- from text --------------------------------------------------------------------------------------------------------
 
 

@@ -46,9 +46,13 @@ class Insertion:
         loaded = Loaded()
         with ExitStack() as stack:
             source = stack.enter_context(open_source(self.file, **self.source_options))
-            database = stack.enter_context(self._open(stack))
+            # What is wrong with the file is found before a database is made for it.
+            is_absent = "://" not in self.path and not Path(self.path).exists()
+            schema = self._new_schema(source) if is_absent else None
+            database = stack.enter_context(self._open(stack, is_absent=is_absent))
             is_there = self.table in database
-            schema = self._schema(database, source) if is_there else self._new_schema(source)
+            if not is_absent:
+                schema = self._schema(database, source) if is_there else self._new_schema(source)
             skips = self.skips_bad_rows
             reject = stack.enter_context(_Rejects(self, source)).add if skips and not self.dry_run else None
             loader = Loader(
@@ -63,8 +67,8 @@ class Insertion:
                 self._load(database, batches, schema, loader)
         self._tell(loaded, source, made=not is_there)
 
-    def _open(self, stack: ExitStack) -> MiniDB:
-        if self.dry_run and not Path(self.path).exists():
+    def _open(self, stack: ExitStack, *, is_absent: bool) -> MiniDB:
+        if self.dry_run and is_absent:
             return MiniDB(stack.enter_context(TemporaryDirectory()))
         return MiniDB(self.path)
 
@@ -108,7 +112,7 @@ class Insertion:
             [column.name, type_name_of(schema.fields[column.name]), column.nulls, column.example] for column in columns
         ]
         form = output.choose_form(as_json=False, as_lines=False, as_csv=False)
-        output.show(("column", "type", "nulls", "example"), rows, form)
+        output.show(("column", "type", "nulls", "example"), rows, form, noun="column")
         suspects = [column for column in columns if column.is_text_for_words]
         if suspects:
             options = " ".join(

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Final
 
 from minidb import Row, Table
-from minidb.cli.cells import BAD_TEXT, AnyField, column_converter_of, parser_of
+from minidb.cli.cells import BAD_TEXT, AnyField, json_converter_of, parser_of
 from minidb.cli.inference import Column
 from minidb.cli.sources import Batch, Source, Unreadable
 from minidb.exceptions import (
@@ -92,7 +92,7 @@ class Converter:
         self._names = source.names
         self._nulls = source.null_texts
         self._parsers = [parser_of(fields[name]) if name in fields else str for name in source.names or ()]
-        self._converters = {name: column_converter_of(one) for name, one in fields.items()}
+        self._converters = {name: json_converter_of(one) for name, one in fields.items()}
         self._fields = fields
 
     def convert(self, batch: Batch) -> tuple[list[int], list[Columns], list[BadRow]]:

@@ -63,10 +63,12 @@ def choose_form(*, as_json: bool, as_lines: bool, as_csv: bool) -> Form:
     return asked[0] if asked else Form.TABLE if sys.stdout.isatty() else Form.TEXT
 
 
-def show(names: Sequence[str], rows: Iterable[Values], form: Form, *, most: int | None = None) -> None:
+def show(
+    names: Sequence[str], rows: Iterable[Values], form: Form, *, most: int | None = None, noun: str = "row"
+) -> None:
     """Write rows to standard output. On a terminal at most ``most`` of them, with a word about the others."""
     if form is Form.TABLE:
-        _show_table(names, rows, most)
+        _show_table(names, rows, most, noun)
     else:
         write(sys.stdout, names, rows, form)
         sys.stdout.flush()
@@ -130,7 +132,7 @@ def safe_text(value: object) -> str:
     return text_of(value).translate(_ESCAPES)
 
 
-def _show_table(names: Sequence[str], rows: Iterable[Values], most: int | None) -> None:
+def _show_table(names: Sequence[str], rows: Iterable[Values], most: int | None, noun: str) -> None:
     from rich import box
     from rich.cells import cell_len, set_cell_size
     from rich.table import Table
@@ -159,7 +161,7 @@ def _show_table(names: Sequence[str], rows: Iterable[Values], most: int | None) 
         )
     hidden = len(names) - len(widths)
     notes = [
-        f"{len(kept):,} {'row' if len(kept) == 1 else 'rows'}"
+        f"{len(kept):,} {noun if len(kept) == 1 else noun + 's'}"
         + (" shown, there are more: --limit" if has_more else ""),
         *([f"{hidden} {'column' if hidden == 1 else 'columns'} left out: --fields, --json"] if hidden else []),
     ]
