@@ -391,7 +391,7 @@ def test_ctrl_c_ends_the_demo_with_130_and_no_traceback(tmp_path: Path) -> None:
         timeout=60,
     )
     assert completed.returncode == 130
-    assert completed.stderr == ""
+    assert completed.stderr == "Interrupted: what it had not committed is undone\n"
     assert "3. Load rows" in completed.stdout
     assert choose_place(str(tmp_path / "minidb-demo")).folder == tmp_path / "minidb-demo", "the next run takes it up"
 
