@@ -23,6 +23,11 @@ PEOPLE = Schema(
 PARTS = Schema(number=UUIDField(primary_key=True), shelf=StringField(primary_key=True, max_length=5), facts=DictField())
 
 
+def names_in(folder: Path) -> set[str]:
+    """Return the names of what is in a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
 def fill(database: MiniDB) -> None:
     """Put something of everything into an empty database."""
     people = database.create_table("people", PEOPLE)

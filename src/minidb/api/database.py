@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
 from minidb.api import retry
-from minidb.api.calls import Calls
+from minidb.api.care import Care
 from minidb.api.index import Index, rows_by_index
 from minidb.api.mapping import PersistentMapping
 from minidb.api.pool import Connection, ConnectionPool
@@ -25,9 +25,6 @@ from minidb.exceptions import (
     TableExistsError,
     UsageError,
 )
-from minidb.maintenance.progress import Progress
-from minidb.maintenance.report import VerifyReport
-from minidb.maintenance.verify import verify
 from minidb.options import Durability, Options
 from minidb.schema import Schema
 from minidb.tables import catalog as catalogs
@@ -43,7 +40,7 @@ Result = TypeVar("Result")
 Parameters = ParamSpec("Parameters")
 
 
-class MiniDB(Calls):
+class MiniDB(Care):
     """An open database. Safe from any thread; may be opened many times in one process, and by many processes.
 
     ``location`` is the path of a folder, which is created when absent, or ``":memory:"`` for a database that lives as
@@ -374,25 +371,6 @@ class MiniDB(Calls):
             "mappings": items,
             "pool": self.connection_pool.stats(),
         }
-
-    def verify(self, progress: Progress | None = None) -> VerifyReport:
-        """Examine all that is committed, beside readers and writers, and return a report.
-
-        Each row and item is read and checked, each index compared with its rows both ways, the catalog with both.
-        ``report.ok`` says whether nothing is wrong, ``report.findings`` what is. ``progress(done, total)`` counts rows,
-        entries and items; what it raises ends the call. It holds a snapshot for as long as it takes.
-
-        >>> print(db.verify())
-        ok: 1 tables with 0 rows, 0 indexes with 0 entries, 0 mappings with 0 items
-        """
-        with self.committed() as snapshot:
-            report = verify(snapshot, progress)
-        if report.ok:
-            _log.info("database verified", extra={"location": self.location})
-        else:
-            facts = {"location": self.location, "finding_count": report.finding_count}
-            _log.error("the database is damaged: verify has %d findings", report.finding_count, extra=facts)
-        return report
 
     @property
     def closed(self) -> bool:

@@ -231,6 +231,28 @@ class ConnectionPool:
         connection.holder = None
         self.give_back(connection)
 
+    @contextmanager
+    def all_held(self, timeout_s: float) -> Iterator[None]:
+        """Hold every connection for the block, so that nothing else of the database runs. REQUIRES no transaction."""
+        held: list[Connection] = []
+        deadline = time.monotonic() + timeout_s
+        try:
+            while len(held) < self._max_connections:
+                held.append(self.lend(max(0.0, deadline - time.monotonic())))
+            with self._lock:
+                self._settle()
+                if self._shares:
+                    raise PoolTimeoutError(
+                        "A call of another thread is not over, such as a scan",
+                        hint="end scans and transactions first",
+                        timeout_s=timeout_s,
+                        max_connections=self._max_connections,
+                    )
+            yield
+        finally:
+            for connection in held:
+                self.take_back(connection)
+
     def _wait(self, timeout_s: float, *, may_share: bool) -> Connection:
         with self._lock:
             if self._is_closed:

@@ -95,7 +95,8 @@ class MemoryEngine:
     def statistics(self) -> dict[str, int]:
         with _guard:
             pairs = [pair for space in self._spaces.values() for pair in space.values.items()]
-        return {"size_bytes": sum(len(key) + len(value) for key, value in pairs)}
+        size_bytes = sum(len(key) + len(value) for key, value in pairs)
+        return {"size_bytes": size_bytes, "used_bytes": size_bytes}
 
     def close(self) -> None:
         """Do nothing: the data goes when the last reference goes."""

@@ -201,9 +201,34 @@ class Engine(Protocol):
         ...
 
     def statistics(self) -> dict[str, int]:
-        """Return figures of the store, such as ``size_bytes``."""
+        """Return figures of the store: ``size_bytes``, ``used_bytes`` of it, and the engine's own."""
         ...
 
     def close(self) -> None:
         """Let go of the store. REQUIRES that no transaction is open. May be called again."""
+        ...
+
+
+class Replacement(Protocol):
+    """A new and empty store, built beside the place that it is for: it takes the place whole, or not at all.
+
+    Used as ``try: fill engine, finish()``, ``finally: close()``. GUARANTEES that at each moment, also when the power
+    fails, the place holds what it held before or all of the new; and that nobody has the place open meanwhile.
+    """
+
+    @property
+    def engine(self) -> Engine:
+        """The new store, open. It is closed by ``finish`` and ``close``."""
+        ...
+
+    def require_room(self, size_bytes: int) -> None:
+        """Raise ``StorageFullError`` where there is not so much room for the new store."""
+        ...
+
+    def finish(self) -> None:
+        """Make the new store durable and put it in its place. REQUIRES that no transaction is open."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the place. Without ``finish`` it is left as it was. May be called again."""
         ...

@@ -65,12 +65,22 @@ class LmdbEngine:
 
     def statistics(self) -> dict[str, int]:
         information = self._environment.live().info()
+        transaction, known = self._environment.begin_read()
+        try:
+            used_bytes = self._environment.used_bytes(transaction, known)
+        finally:
+            transaction.abort()
         return {
             "size_bytes": (self._environment.folder / DATA_FILE).stat().st_size,
+            "used_bytes": used_bytes,
             "map_bytes": information["map_size"],
             "readers": information["num_readers"],
             "last_transaction_id": information["last_txnid"],
         }
+
+    def flush(self) -> None:
+        """Make all that was committed survive a power failure, whatever the durability."""
+        self._environment.live().sync(True)  # noqa: FBT003  # the binding's signature
 
     def close(self) -> None:
         if not self._is_closed:

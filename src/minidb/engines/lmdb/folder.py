@@ -6,6 +6,7 @@
       minidb.lock       0600  taken by the process that writes at the moment, and while the database is being made
       gate.lock         0600  taken by the process that waits for it
       apply.lock        0600  taken while bytes are handed to LMDB, the short last part of a write transaction
+      open.lock         0600  shared by all who have the database open; held alone while its data file is replaced
       .new/             there only while the database is being made
 
 A database is made aside, flushed, and moved to its name as the last step, so that a power failure leaves either no
@@ -14,6 +15,7 @@ database or a whole one.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -22,14 +24,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from minidb.exceptions import EngineUnavailableError, InvalidOptionError, UnsupportedFormatError
+from minidb.exceptions import (
+    EngineError,
+    EngineUnavailableError,
+    InvalidOptionError,
+    StorageFullError,
+    UnsupportedFormatError,
+)
 
 DATA_FILE: Final = "data.mdb"
 READERS_FILE: Final = "lock.mdb"
 WRITE_LOCK_FILE: Final = "minidb.lock"
 GATE_LOCK_FILE: Final = "gate.lock"
 APPLY_LOCK_FILE: Final = "apply.lock"
-_NEW_FOLDER: Final = ".new"
+OPEN_LOCK_FILE: Final = "open.lock"
+NEW_FOLDER: Final = ".new"
 _SMALLEST_DATA_FILE_BYTES: Final = 2 * 4096  # LMDB's two meta pages
 
 _MAGIC: Final = (0xBEEFC0DE).to_bytes(4, sys.byteorder)  # of LMDB's meta page, behind the page's head
@@ -99,13 +108,30 @@ def build(path: Path, make_data_file: Callable[[Path], None]) -> None:
 
     ``make_data_file`` is given an empty folder and leaves a flushed and closed ``data.mdb`` in it.
     """
-    aside = path / _NEW_FOLDER
+    try:
+        aside = make_aside(path)
+        make_data_file(aside)
+    except OSError as error:
+        raise _cannot_make(path, error) from error
+    move_into_place(aside, path)
+
+
+def make_aside(path: Path) -> Path:
+    """Make the empty folder in which a database is built. REQUIRES the lock of ``minidb.lock``."""
+    aside = path / NEW_FOLDER
     try:
         if aside.exists():  # left by a process that was killed while it held the lock that we hold now
             shutil.rmtree(aside)
         aside.mkdir(mode=0o700)
         aside.chmod(0o700)
-        make_data_file(aside)
+    except OSError as error:
+        raise _cannot_make(path, error) from error
+    return aside
+
+
+def move_into_place(aside: Path, path: Path) -> None:
+    """Give a flushed and closed data file its name, over what has it, and remove the folder that it was built in."""
+    try:
         (aside / DATA_FILE).chmod(0o600)
         flush_folder(aside)
         (aside / DATA_FILE).rename(path / DATA_FILE)
@@ -113,9 +139,23 @@ def build(path: Path, make_data_file: Callable[[Path], None]) -> None:
         flush_folder(path.parent)
         shutil.rmtree(aside)
     except OSError as error:
-        raise EngineUnavailableError(
-            f"The database cannot be made: {path}: {error.strerror}", path=str(path)
-        ) from error
+        raise _cannot_make(path, error) from error
+
+
+def remove_made(path: Path) -> None:
+    """Remove a folder in which no database has come into being, if nothing but our locks is in it."""
+    try:
+        for name in (WRITE_LOCK_FILE, OPEN_LOCK_FILE):
+            (path / name).unlink(missing_ok=True)
+        path.rmdir()
+    except OSError:  # somebody else has begun to use it
+        return
+
+
+def _cannot_make(path: Path, error: OSError) -> EngineError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFullError("The disk is full", hint="free some space and run it again", path=str(path))
+    return EngineUnavailableError(f"The database cannot be made: {path}: {error.strerror}", path=str(path))
 
 
 def make_private(path: Path) -> None:

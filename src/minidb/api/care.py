@@ -1,0 +1,182 @@
+"""Looking after a database as a whole: verify, dump and load, backup and restore, compact."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from minidb.api.calls import Calls
+from minidb.engines.locate import begin_replacement, open_engine
+from minidb.exceptions import UsageError
+from minidb.maintenance import compact
+from minidb.maintenance.backup import backup
+from minidb.maintenance.backup_format import Manifest
+from minidb.maintenance.compact import CompactReport
+from minidb.maintenance.compression import Compression
+from minidb.maintenance.contents import Contents
+from minidb.maintenance.dump import dump
+from minidb.maintenance.load import load
+from minidb.maintenance.progress import Progress
+from minidb.maintenance.report import VerifyReport
+from minidb.maintenance.restore import restore
+from minidb.maintenance.streams import Source, Target
+from minidb.maintenance.verify import verify
+from minidb.options import Options
+from minidb.tables import catalog as catalogs
+
+_log = logging.getLogger("minidb")
+_backup_log = logging.getLogger("minidb.backup")
+
+
+class Care(Calls):
+    """The whole-database jobs of ``MiniDB``, which is made on it."""
+
+    def verify(self, progress: Progress | None = None) -> VerifyReport:
+        """Examine all that is committed, beside readers and writers, and return a report.
+
+        Each row and item is read and checked, each index compared with its rows both ways, the catalog with both.
+        ``report.ok`` says whether nothing is wrong, ``report.findings`` what is. ``progress(done, total)`` counts rows,
+        entries and items; what it raises ends the call. It holds a snapshot for as long as it takes.
+
+        >>> print(db.verify())
+        ok: 1 tables with 0 rows, 0 indexes with 0 entries, 0 mappings with 0 items
+        """
+        with self.committed() as snapshot:
+            report = verify(snapshot, progress)
+        if report.ok:
+            _log.info("database verified", extra={"location": self.location})
+        else:
+            facts = {"location": self.location, "finding_count": report.finding_count}
+            _log.error("the database is damaged: verify has %d findings", report.finding_count, extra=facts)
+        return report
+
+    def dump(self, target: Target, progress: Progress | None = None) -> Contents:
+        """Write all that is committed as lines of JSON: to a path, or to a text or binary file object.
+
+        For other programs and other versions; ``MiniDB.load`` makes a database of it. It holds one snapshot, beside
+        readers and writers. The file has its name once it is whole. ``progress(done, total)`` counts rows and items;
+        what it raises ends the call, and leaves no file. Raises ``BackupError``, or ``ChecksumError`` for a row that is
+        damaged.
+
+        >>> db.dump("people.jsonl").tables
+        {'users': 0}
+        """
+        with self.committed() as snapshot:
+            contents = dump(snapshot, target, progress)
+        _backup_log.info("database dumped", extra={"location": self.location})
+        return contents
+
+    @staticmethod
+    def load(source: Source, target: str | os.PathLike[str], progress: Progress | None = None) -> Contents:
+        """Make a new database at ``target`` of a dump: a path, or a text or binary file object.
+
+        All rows are checked, and have the ids that they had. The database is there once it is whole, or not at all.
+        ``progress`` is that of ``dump``. Raises ``BackupError`` naming the line that is wrong, and
+        ``EngineUnavailableError`` if there is a database already. A dump may come from anybody, but for the patterns of
+        its schemas, which may take very long to compare.
+        """
+        replacement = begin_replacement(target, Options(), overwrite=False)
+        try:
+            contents = load(source, replacement.engine, progress)
+            replacement.finish()
+        finally:
+            replacement.close()
+        _backup_log.info("database loaded", extra={"location": os.fspath(target)})
+        return contents
+
+    def backup(
+        self,
+        target: Target,
+        progress: Progress | None = None,
+        *,
+        compression: Compression | None = None,
+        keep: int | None = None,
+    ) -> Manifest:
+        """Write a backup of all that is committed, beside readers and writers, and return what it says of itself.
+
+        ``target`` is a path, a binary file object, or a folder: there each backup gets a name of its own, in their
+        order, and ``keep=7`` deletes all but the newest seven of this database. The file, of mode 0600, has its name
+        once it is whole, flushed, and read again; whatever fails before leaves what was there. ``compression`` is None
+        or ``"gzip"``. ``progress(done, total)`` counts keys; what it raises ends the call. Raises ``BackupError``.
+
+        >>> db.backup("mydb.minidb").tables
+        {'users': 0}
+        """
+        name = Path(self.location).name if self.engine.capabilities.is_durable else "memory"
+        with self.committed() as snapshot:
+            engine = self.engine.capabilities.name
+            manifest = backup(snapshot, target, progress, engine=engine, name=name, compression=compression, keep=keep)
+        facts = {"location": self.location, "path": manifest.path, "size_bytes": manifest.size_bytes}
+        _backup_log.info("database backed up", extra=facts)
+        return manifest
+
+    @staticmethod
+    def restore(
+        source: Source,
+        target: str | os.PathLike[str],
+        progress: Progress | None = None,
+        *,
+        overwrite: bool = False,
+        max_size_bytes: int | None = None,
+    ) -> Manifest:
+        """Make a database at ``target`` of a backup: a path, or a binary file object; return what it says of itself.
+
+        The backup is checked, and then all that was restored verified, before the database is there: whole, or not at
+        all. With ``overwrite`` it takes the place of one that is there, which nobody may have open, at one moment. A
+        backup may come from anybody; ``max_size_bytes`` limits what it may take on disk. Raises ``BackupError`` naming
+        the place that is wrong, ``EngineUnavailableError``, or ``StorageFullError``.
+        """
+        replacement = begin_replacement(target, Options(max_size_bytes=max_size_bytes), overwrite=overwrite)
+        try:
+            manifest = restore(source, replacement.engine, progress)
+            replacement.finish()
+        finally:
+            replacement.close()
+        _backup_log.info("database restored", extra={"location": os.fspath(target), "path": manifest.path})
+        return manifest
+
+    def compact(self, progress: Progress | None = None) -> CompactReport:
+        """Give the space back that deleted rows have left, and return how many bytes the data took and takes.
+
+        The database is built anew beside itself, which needs room for what it holds, and takes its own place at one
+        moment. Calls of other threads wait meanwhile; nobody else may have the database open, in this process or
+        another. Raises ``EngineUnavailableError`` saying who has it, ``PoolTimeoutError`` where calls of other threads
+        do not end, ``UsageError`` inside a transaction, or ``StorageFullError``.
+        """
+        self._require_beginning(read_only=False)
+        if self.current_transaction() is not None:
+            raise UsageError("A database cannot be compacted inside a transaction", hint="commit it first")
+        with self.connection_pool.all_held(self.options.pool_timeout_s):
+            self.require_open()
+            before = self.engine.statistics()
+            if self.engine.capabilities.is_durable:
+                self._compact(before["used_bytes"], progress)
+            report = CompactReport(
+                before_bytes=before["size_bytes"], after_bytes=self.engine.statistics()["size_bytes"]
+            )
+        _log.info("database compacted", extra={"location": self.location, "size_bytes": report.after_bytes})
+        return report
+
+    def _compact(self, used_bytes: int, progress: Progress | None) -> None:
+        """Put a copy in the place of the store. REQUIRES that nothing runs on it."""
+        replacement = begin_replacement(self.location, self.options, overwrite=True, is_open_here=True)
+        try:
+            replacement.require_room(used_bytes)
+            snapshot = self.engine.begin_read()
+            try:
+                compact.copy(snapshot, replacement.engine, progress)
+            finally:
+                snapshot.close()
+            replacement.finish()
+            self.engine.close()
+        finally:
+            replacement.close()
+        self.engine = open_engine(self.location, replace(self.options, create=False))
+        snapshot = self.engine.begin_read()
+        try:
+            with self._catalog_lock:
+                self._catalog = catalogs.load(snapshot, self._catalog)  # the new store counts its generations anew
+        finally:
+            snapshot.close()

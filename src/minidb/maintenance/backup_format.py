@@ -1,0 +1,289 @@
+"""The bytes of a backup: every space of one snapshot, in frames that each have a checksum.
+
+    backup  := magic header (space pairs*)* end
+    magic   := 89 "MiniDB" 0d 0a 1a 0a                 a transfer as text would change it
+    header, space, pairs, end := frame
+    frame   := kind length checksum body
+    kind    := "H" | "S" | "P" | "E"                   1 byte
+    length  := 4 bytes, unsigned, little endian        of the body
+    checksum := CRC-32 of kind, length and body; 4 bytes, little endian
+
+    header  := JSON                                    the manifest: see ``Manifest``
+    space   := UTF-8                                   the name of the space whose pairs follow
+    pairs   := msgpack                                 as in ``encoding.pairs``, keys rising through all of a space
+    end     := SHA-256 of all bytes before this frame
+
+The spaces follow in the order of the header, each with just as many pairs as it says, and nothing follows the end. The
+whole may be compressed by gzip, which a reader sees by its first bytes.
+
+No engine's own pages are in it. So a backup of one engine is restored into any, and a hostile one can do no more than
+have the wrong keys and values: every frame is checked before it is used, and what is restored is verified.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from struct import Struct
+from typing import Any, Final
+from zlib import crc32
+
+from minidb.encoding.pairs import ONE_PAIR, decode_pairs, encode_pairs
+from minidb.engines.port import Pair, Space
+from minidb.exceptions import BackupError, CorruptionError
+from minidb.maintenance.contents import Contents
+from minidb.maintenance.streams import Read, Write
+
+FORMAT: Final = 1
+
+# Stored in every backup: never change.
+MAGIC: Final = b"\x89MiniDB\r\n\x1a\n"
+_HEAD: Final = Struct("<cII")
+_HEADER, _SPACE, _PAIRS, _END = b"H", b"S", b"P", b"E"
+_UNCHECKED_BYTES: Final = 5  # kind and length, before the checksum
+
+SPLIT_BYTES: Final = 1024 * 1024
+"""A longer frame of pairs holds one only: so short pairs cannot take a thousand times their bytes in memory."""
+
+LARGEST_VALUE_BYTES: Final = 1024 * 1024 * 1024
+"""A frame is not longer, whatever its length says, but for the key and a few bytes."""
+
+_LARGEST_FRAME_BYTES: Final = LARGEST_VALUE_BYTES + 1024
+_LARGEST_HEADER_BYTES: Final = 64 * 1024 * 1024
+_LARGEST_KEY_BYTES: Final = 511
+_CHUNK_BYTES: Final = 1024 * 1024
+_MOST_SPACES: Final = 4096  # as many as an engine holds
+_SPACE_NAME: Final = re.compile(r"[a-z]{1,40}(/[0-9]{1,20})?")
+
+
+@dataclass(slots=True, kw_only=True)
+class Manifest(Contents):
+    """What a backup says of itself, in its header."""
+
+    minidb_version: str
+    engine: str
+    """The engine that it was made from. It can be restored into any."""
+
+    created_at: str
+    """When the backup began: ISO 8601, UTC."""
+
+    spaces: dict[Space, int] = field(default_factory=dict)
+    """The pairs of each space, in the order in which they follow."""
+
+    path: str | None = None
+    """Where it is; None if it went to a file object. Not part of the backup."""
+
+    size_bytes: int = 0
+    """How many bytes it has, uncompressed. Not part of the header."""
+
+    sha256: str = ""
+    """The SHA-256 of all that is before its last frame, uncompressed, in hexadecimal. Not part of the header."""
+
+    def to_document(self) -> dict[str, object]:
+        """Return the header of the backup, for JSON."""
+        return {
+            "minidb": "backup",
+            "format": FORMAT,
+            "minidb_version": self.minidb_version,
+            "engine": self.engine,
+            "created_at": self.created_at,
+            "tables": self.tables,
+            "mappings": self.mappings,
+            "spaces": self.spaces,
+        }
+
+    @classmethod
+    def from_document(cls, document: Any) -> Manifest:  # Any: checked here
+        """Return what a header says. Raises ``CorruptionError``."""
+        if not isinstance(document, dict) or document.get("minidb") != "backup":
+            raise CorruptionError("The header is none of a backup of MiniDB")
+        if document.get("format") != FORMAT:
+            raise CorruptionError("The backup has a format that this version does not know")
+        texts = [document.get(name) for name in ("minidb_version", "engine", "created_at")]
+        counts = [document.get(name) for name in ("tables", "mappings", "spaces")]
+        if not all(isinstance(text, str) for text in texts) or not all(map(_is_counts, counts)):
+            raise CorruptionError("The header lacks a part, or has one of a wrong kind")
+        manifest = cls(**{name: document[name] for name in cls._stored()})
+        if len(manifest.spaces) > _MOST_SPACES or not all(map(_SPACE_NAME.fullmatch, manifest.spaces)):
+            raise CorruptionError("The header names a space as no space is named")
+        return manifest
+
+    @staticmethod
+    def _stored() -> tuple[str, ...]:
+        return ("minidb_version", "engine", "created_at", "tables", "mappings", "spaces")
+
+
+def _is_counts(counts: object) -> bool:
+    return isinstance(counts, dict) and all(type(count) is int and count >= 0 for count in counts.values())
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+class Writer:
+    """Writes a backup, frame by frame."""
+
+    def __init__(self, write: Write, manifest: Manifest) -> None:
+        self._write = write
+        self._hash = sha256()
+        self.size_bytes = 0
+        self._put(MAGIC)
+        self._frame(_HEADER, json.dumps(manifest.to_document(), ensure_ascii=False).encode())
+
+    def begin_space(self, space: Space) -> None:
+        """Say which space the next pairs are of."""
+        self._frame(_SPACE, space.encode())
+
+    def pairs(self, pairs: list[Pair]) -> None:
+        """Write pairs, in the order of their keys. Raises ``BackupError`` for a value that is too large."""
+        body = encode_pairs(pairs)
+        if len(body) <= SPLIT_BYTES or len(pairs) == 1:
+            if len(body) > _LARGEST_FRAME_BYTES:
+                raise BackupError(
+                    f"A value takes more than {LARGEST_VALUE_BYTES} bytes, which no backup can hold", path=None
+                )
+            self._frame(_PAIRS, body)
+            return
+        middle = len(pairs) // 2
+        self.pairs(pairs[:middle])
+        self.pairs(pairs[middle:])
+
+    def end(self) -> str:
+        """Write the last frame; return the SHA-256 of all before it, in hexadecimal."""
+        digest = self._hash.digest()
+        self._frame(_END, digest)
+        return digest.hex()
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of all that has been written."""
+        return self._hash.digest()
+
+    def _frame(self, kind: bytes, body: bytes) -> None:
+        head = _HEAD.pack(kind, len(body), 0)[:_UNCHECKED_BYTES]
+        checksum = crc32(body, crc32(head))
+        self._put(head + checksum.to_bytes(4, "little") + body)
+
+    def _put(self, data: bytes) -> None:
+        self._hash.update(data)
+        self._write(data)
+        self.size_bytes += len(data)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+class Reader:
+    """Reads a backup from its beginning to its end, and believes nothing that it has not checked.
+
+    Whatever is wrong is a ``BackupError`` that says where: at which byte, uncompressed, and in which space.
+    """
+
+    def __init__(self, read: Read, path: str | None) -> None:
+        self._read = read
+        self._path = path
+        self._hash = sha256()
+        self._frame_at = 0
+        self._space: Space | None = None
+        self.position = 0
+        """The bytes read so far."""
+
+    def header(self) -> Manifest:
+        """Read what the backup says of itself. Called first."""
+        if self._take(len(MAGIC)) != MAGIC:
+            raise self._refusal("it does not begin as a backup of MiniDB")
+        body = self._expect(_HEADER, _LARGEST_HEADER_BYTES)
+        try:
+            manifest = Manifest.from_document(json.loads(body))
+        except CorruptionError as error:
+            raise self._refusal(error.message) from error
+        except (ValueError, RecursionError) as error:
+            raise self._refusal("the header is no JSON") from error
+        manifest.path = self._path
+        return manifest
+
+    def spaces(self, counts: Mapping[Space, int]) -> Iterator[tuple[Space, Iterator[list[Pair]]]]:
+        """Yield each space with its pairs, which are to be read to their end before the next."""
+        for space, count in counts.items():
+            self._space = space
+            if self._expect(_SPACE, _CHUNK_BYTES) != space.encode():
+                raise self._refusal("another space follows than the header says")
+            yield space, self._pairs(count)
+        self._space = None
+
+    def _pairs(self, count: int) -> Iterator[list[Pair]]:
+        last = b""
+        while count > 0:
+            body = self._expect(_PAIRS, _LARGEST_FRAME_BYTES)
+            if len(body) > SPLIT_BYTES and body[0] != ONE_PAIR:
+                raise self._refusal("a frame is longer than one of several pairs may be")
+            try:
+                pairs = decode_pairs(body)
+            except CorruptionError as error:
+                raise self._refusal(error.message) from error
+            for key, _ in pairs:
+                if not last < key or len(key) > _LARGEST_KEY_BYTES:
+                    raise self._refusal("keys stand in a wrong order, or are too long")
+                last = key
+            count -= len(pairs)
+            if not pairs or count < 0:
+                raise self._refusal("a space has more or fewer pairs than the header says")
+            yield pairs
+
+    def end(self) -> str:
+        """Read the last frame, and that nothing follows; return the SHA-256, in hexadecimal."""
+        digest = self._hash.digest()
+        if self._expect(_END, len(digest)) != digest:
+            raise self._refusal("the SHA-256 of the whole is another one")
+        self._frame_at = self.position
+        if self._read_some(1):
+            raise self._refusal("something follows its end")
+        return digest.hex()
+
+    def _expect(self, kind: bytes, most_bytes: int) -> bytes:
+        """Return the body of the next frame, which must be of a kind."""
+        self._frame_at = self.position
+        head = self._take(_HEAD.size)
+        found, length, checksum = _HEAD.unpack(head)
+        if found != kind or length > most_bytes:
+            raise self._refusal("a frame begins as none can begin there")
+        body = self._take(length)
+        if crc32(body, crc32(head[:_UNCHECKED_BYTES])) != checksum:
+            raise self._refusal("a frame fails its checksum")
+        return body
+
+    def _take(self, size: int) -> bytes:
+        """Return the next bytes, read in parts: a length is no reason to take so much memory at once."""
+        parts: list[bytes] = []
+        missing = size
+        while missing > 0:
+            part = self._read_some(min(missing, _CHUNK_BYTES))
+            if not part:
+                raise self._refusal("it ends before its end")
+            parts.append(part)
+            missing -= len(part)
+        data = b"".join(parts)
+        self._hash.update(data)
+        self.position += size
+        return data
+
+    def _read_some(self, size: int) -> bytes:
+        try:
+            data = self._read(size)
+        except (OSError, EOFError, ValueError) as error:
+            raise self._refusal("it cannot be read, or cannot be decompressed") from error
+        if not isinstance(data, bytes) or len(data) > size:
+            raise self._refusal("it is to be read from a binary file, and this is none")
+        return data
+
+    def _refusal(self, reason: str) -> BackupError:
+        where = "" if self._space is None else f", in space {self._space}"
+        return BackupError(
+            f"The backup is damaged at byte {self._frame_at}{where}: {reason[:1].lower()}{reason[1:]}",
+            hint="use another backup",
+            path=self._path,
+            position=self._frame_at,
+            space=self._space,
+        )

@@ -1,0 +1,22 @@
+"""Compact: the same database in as few bytes as it needs, built anew in the order of its keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from minidb.engines.port import Engine, ReadTransaction
+from minidb.maintenance.progress import Progress
+from minidb.maintenance.restore import fill, spaces_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompactReport:
+    """How many bytes the data took before and takes now."""
+
+    before_bytes: int
+    after_bytes: int
+
+
+def copy(snapshot: ReadTransaction, engine: Engine, progress: Progress | None = None) -> None:
+    """Fill a new and empty engine with all that a snapshot holds. ``progress`` counts keys."""
+    fill(engine, spaces_of(snapshot), {space: snapshot.count(space) for space in snapshot.spaces()}, progress)

@@ -1,0 +1,84 @@
+"""A file that gets its name only when it is whole: written beside it, flushed, and moved as the last step."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from minidb.exceptions import BackupError
+
+_BUFFER_BYTES: Final = 1024 * 1024
+_PART: Final = ".part"
+
+
+class WholeFile:
+    """A file being written, mode 0600. Leaving its block without ``finish`` leaves nothing of it.
+
+    What stands at its name is replaced, itself and not what it may be a link to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}{_PART}")
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self._part, flags, 0o600)
+            os.fchmod(descriptor, 0o600)  # whatever the umask
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        self.file = os.fdopen(descriptor, "w+b", buffering=_BUFFER_BYTES)
+
+    def flush(self) -> None:
+        """Make what has been written survive a power failure."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def finish(self, *, may_replace: bool = True) -> bool:
+        """Flush, and give the file its name. Without ``may_replace``, return False where something has it."""
+        self.flush()
+        if may_replace:
+            self._part.replace(self.path)
+        else:
+            try:
+                os.link(self._part, self.path)
+            except FileExistsError:
+                return False
+            self._part.unlink()
+        flush_folder(self.path.parent)
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self.file.close()
+        except OSError:  # a full disk again, for what is still in the buffer of a file that is given up
+            if error is None:
+                raise
+        finally:
+            self._part.unlink(missing_ok=True)
+
+
+def flush_folder(path: Path) -> None:
+    """Make the names in a folder survive a power failure."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def cannot_write(path: Path | None, error: OSError) -> BackupError:
+    """Return the error for a file that the host does not let us write."""
+    where = "" if path is None else f": {path}"
+    return BackupError(
+        f"The file cannot be written{where}: {error.strerror or type(error).__name__}",
+        hint="nothing is left of it; see that there is room and that the folder may be written",
+        path=None if path is None else str(path),
+    )
