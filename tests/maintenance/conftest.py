@@ -11,8 +11,17 @@ from typing import Any
 
 import pytest
 
-from minidb import MiniDB, PersistentMapping
-from minidb.schema import DictField, EnumField, IntegerField, Schema, StringField, UUIDField
+from minidb import MiniDB, PersistentMapping, where
+from minidb.schema import (
+    DateField,
+    DictField,
+    EnumField,
+    IntegerField,
+    ListField,
+    Schema,
+    StringField,
+    UUIDField,
+)
 
 PEOPLE = Schema(
     name=StringField(required=True, max_length=40, index=True),
@@ -20,7 +29,13 @@ PEOPLE = Schema(
     age=IntegerField(min_value=0, max_value=150),
     role=EnumField(["admin", "guest"], index=True),
 )
-PARTS = Schema(number=UUIDField(primary_key=True), shelf=StringField(primary_key=True, max_length=5), facts=DictField())
+PARTS = Schema(
+    number=UUIDField(primary_key=True),
+    shelf=StringField(primary_key=True, max_length=5),
+    facts=DictField(),
+    tags=ListField(StringField(), index=True),
+    since=DateField(),
+)
 
 
 def names_in(folder: Path) -> set[str]:
@@ -44,9 +59,16 @@ def fill(database: MiniDB) -> None:
     people.delete(300)  # the highest id, which must not be given out again
     parts = database.create_table("parts", PARTS)
     parts.insert_many(
-        {"number": uuid.UUID(int=number), "shelf": f"s{number % 3}", "facts": {"weight": number / 7}}
+        {
+            "number": uuid.UUID(int=number),
+            "shelf": f"s{number % 3}",
+            "facts": {"weight": number / 7},
+            "tags": ["new", "!odd", "new"][: number % 4] if number % 5 else None,
+            "since": datetime.date(2024, 1, 1 + number % 9),
+        }
         for number in range(40)
     )
+    database.create_index("parts", "shelf", name="recent", where=where("since") >= datetime.date(2024, 1, 5))
     notes = database.create_table("notes")
     database.create_index("notes", "tag")
     notes.insert({"tag": "a", "text": "é" * 30, "amount": Decimal("1.50"), "big": 2**70})

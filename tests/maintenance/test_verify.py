@@ -87,9 +87,11 @@ def test_a_good_database_is_called_good(database: MiniDB) -> None:
         "people.role": 299,
         "people.role_age": 299,
         "notes.tag": 3,
+        "parts.tags": 40,
+        "parts.recent": 20,
     }
     assert report.mappings == {"cache": 5, "nothing": 0}
-    assert str(report) == "ok: 4 tables with 342 rows, 5 indexes with 1199 entries, 2 mappings with 5 items"
+    assert str(report) == "ok: 4 tables with 342 rows, 7 indexes with 1259 entries, 2 mappings with 5 items"
 
 
 def test_a_new_database_is_called_good(location: str) -> None:
@@ -274,6 +276,24 @@ def store_a_value_twice_that_must_be_unique(planter: Planter) -> None:
     planter.put(table.space, encode_integer(3), table.encode(first))
 
 
+def delete_the_entry_of_an_element(planter: Planter) -> None:
+    space = planter.index("parts", "tags").space
+    planter.delete(space, planter.pairs(space)[0][0])
+
+
+def add_the_entry_of_an_element_that_is_not_in_the_list(planter: Planter) -> None:
+    index = planter.index("parts", "tags")
+    planter.put(index.space, *index.entry(("old",), planter.pairs(planter.table("parts").space)[1][0]))
+
+
+def add_an_entry_of_a_row_that_a_partial_index_leaves_out(planter: Planter) -> None:
+    table, index = planter.table("parts"), planter.index("parts", "recent")
+    key, data = next(
+        pair for pair in planter.pairs(table.space) if not index.entries_of(table.values(pair[1]), pair[0])
+    )
+    planter.put(index.space, *index.entry((table.values(data)[1],), key))
+
+
 def damage_an_item(planter: Planter) -> None:
     space = planter.mapping_space("cache")
     key, data = planter.pairs(space)[1]
@@ -360,7 +380,10 @@ DAMAGES: list[tuple[Damage, set[str]]] = [
     (store_a_row_that_does_not_fit, {"row-invalid", "entry-missing", "entry-stray"}),
     (store_a_row_with_too_few_columns, {"row-damaged"}),
     (store_a_row_of_another_schema_version, {"row-damaged"}),
-    (move_a_row_to_another_key, {"row-key-wrong"}),
+    (move_a_row_to_another_key, {"row-key-wrong", "entry-missing", "entry-stray"}),
+    (delete_the_entry_of_an_element, {"entry-missing"}),
+    (add_the_entry_of_an_element_that_is_not_in_the_list, {"entry-stray"}),
+    (add_an_entry_of_a_row_that_a_partial_index_leaves_out, {"entry-stray"}),
     (put_a_row_at_a_key_that_is_no_id, {"row-key-wrong"}),
     (put_a_row_at_a_negative_id, {"row-key-wrong"}),
     (delete_an_entry, {"entry-missing"}),

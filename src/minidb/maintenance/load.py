@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, Final
 
 from minidb.encoding.integers import encode_integer
@@ -30,9 +29,8 @@ from minidb.schema import Schema
 from minidb.tables import catalog as catalogs
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import SEQUENCES, Catalog
-from minidb.tables.definition_changes import create_mapping, require_name
+from minidb.tables.definition_changes import create_index, create_mapping, define_index, require_name
 from minidb.tables.definitions import IndexDefinition, TableDefinition
-from minidb.tables.index_build import build
 from minidb.tables.session import WriteSession
 from minidb.tables.writing import BATCH_ROWS
 from minidb.version import __version__
@@ -263,18 +261,14 @@ class _Loader:
                 session.bytes.put_many(SEQUENCES, {encode_integer(table.definition.id): encode_integer(last_id)})
 
     def _create_index(self, table: str, document: object) -> None:
+        given = IndexDefinition.from_document({**from_json(document), "id": 0})
         with self._writing() as session:
-            number = catalogs.take_id(session.bytes)
-            index = IndexDefinition.from_document({**from_json(document), "id": number})
-            require_name(index.name, "index")
-            old = session.catalog.definition(table)
-            if any(one.name == index.name for one in old.indexes):
-                raise CatalogError("The table has an index twice", table=table, index=index.name)
-            definition = replace(old, indexes=(*old.indexes, index))
-            session.bytes.create_space(index.space)
-            catalogs.store(session.bytes, definition)
-            session.catalog = session.catalog.with_table(definition)
-            build(session, session.catalog.table(table), index)
+            wanted = define_index(
+                session.catalog, table, given.fields, name=given.name, unique=given.unique, where=given.where
+            )
+            if given.unique not in (True, False) or not wanted.is_like(given):
+                raise CorruptionError("An index is none that the table can have")
+            create_index(session, table, wanted)
 
     # --- mappings -----------------------------------------------------------------------------------------------------
 
