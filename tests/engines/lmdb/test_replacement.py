@@ -279,7 +279,7 @@ def replace_in_a_child(path: Path, die_at: int) -> bool:
             (Path, "chmod"),
             (folders, "flush_folder"),
             (shutil, "rmtree"),
-            (LmdbEngine, "flush"),
+            (LmdbEngine, "sync"),
             (LmdbEngine, "close"),
         ):
             setattr(owner, name, counted(getattr(owner, name)))

@@ -78,10 +78,6 @@ class LmdbEngine:
             "last_transaction_id": information["last_txnid"],
         }
 
-    def flush(self) -> None:
-        """Make all that was committed survive a power failure, whatever the durability."""
-        self._environment.live().sync(True)  # noqa: FBT003  # the binding's signature
-
     def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True

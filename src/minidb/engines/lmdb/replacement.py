@@ -10,12 +10,9 @@ import os
 import shutil
 from pathlib import Path
 
-import lmdb
-
 from minidb.engines.lmdb import folder as folders
 from minidb.engines.lmdb import registry
 from minidb.engines.lmdb.engine import LmdbEngine
-from minidb.engines.lmdb.errors import translate
 from minidb.engines.lmdb.file_lock import FolderLock
 from minidb.engines.lmdb.open_lock import OpenLock
 from minidb.engines.write_lock import Hold
@@ -94,10 +91,7 @@ class LmdbReplacement:
 
     def finish(self) -> None:
         """Put the new database in its place. The old one is gone then."""
-        try:
-            self.engine.flush()
-        except lmdb.Error as error:
-            raise translate(error, str(self._path)) from error
+        self.engine.sync()
         self.engine.close()
         self._is_open = False
         folders.move_into_place(self._aside, self._path)
