@@ -8,6 +8,8 @@ that of their making also when a clock was set back.
 from __future__ import annotations
 
 import datetime
+import fcntl
+import os
 import re
 from collections.abc import Callable
 from hashlib import sha256
@@ -26,7 +28,6 @@ from minidb.version import __version__
 
 SUFFIX: Final = ".minidb"
 _CHUNK_BYTES: Final = 1024 * 1024
-_MOST_TRIES: Final = 1000
 
 
 def backup(
@@ -165,12 +166,16 @@ class _Folder:
         return self._path / f"{self._name}-{max(numbers, default=0) + 1:06d}-{moment}Z{self._suffix}"
 
     def take_in(self, file: WholeFile, manifest: Manifest) -> Path:
-        """Give a file that is written the next number that nobody else has taken meanwhile."""
-        for _ in range(_MOST_TRIES):
+        """Give a file that is written the next number."""
+        descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # for a moment, so that two at once do not choose the same number
             file.path = self.next_path(manifest)
-            if file.finish(may_replace=False):
-                return file.path
-        raise BackupError("Others take every name in the folder", path=str(self._path))
+            if not file.finish(may_replace=False):
+                raise BackupError("Something else has taken the backup's name", path=str(file.path))
+        finally:
+            os.close(descriptor)
+        return file.path
 
     def keep(self, count: int) -> None:
         """Delete all but the newest."""
