@@ -219,6 +219,7 @@ def walk_changing_table(random: Random, database: MiniDB, name: str) -> int:
                         rows[row_id] = {**rows[row_id], column: new_value(random, stored.sample, column)}
                         stored.table.update(row_id, **{column: rows[row_id][column]})
                         throughout.discard(row_id)
+                        inserted.discard(row_id)  # it may have moved to a page that is still to come
                     else:
                         _change_indexes(random, database, stored)
             ids = [row.id for row in seen]

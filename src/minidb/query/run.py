@@ -46,7 +46,7 @@ def run(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters:
     skipped, remaining = plan.offset, sys.maxsize if plan.limit is None else plan.limit
     if remaining == 0:
         return
-    order = sort_key(table, plan.order) if plan.order else None
+    order = _when_asked(table, plan.order) if plan.order else None
     pages = filtered(transaction, table, plan, counters, order)
     for keys, records in _sorted(pages, table, plan) if plan.sort else pages:
         if skipped or len(keys) > remaining:
@@ -223,6 +223,18 @@ def sort_key(table: TableBinding, order: Order) -> SortKey:
             encoded = encode(get(found[1]))
             key += inverted(encoded) if is_descending else encoded
         return key
+
+    return key_of
+
+
+def _when_asked(table: TableBinding, order: Order) -> SortKey:
+    """Return ``sort_key``, made when it is first called: hardly ever are there rows whose values were cut."""
+    made: list[SortKey] = []
+
+    def key_of(found: Found) -> bytes:
+        if not made:
+            made.append(sort_key(table, order))
+        return made[0](found)
 
     return key_of
 
