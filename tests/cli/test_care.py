@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Run, run_on_terminal
+from tests.cli.conftest import ENVIRONMENT, Run, run_on_terminal
 
 from minidb import MiniDB
 from minidb.engines.memory import MemoryEngine
@@ -42,6 +45,64 @@ def test_verify_tells_what_is_damaged(run: Run, shop: str) -> None:
     assert "row-damaged" in ended.out
     report = json.loads(run("verify", shop, "--json").out)
     assert (report["ok"], report["findings"][0]["code"]) == (False, "row-damaged")
+
+
+def test_a_backup_is_restored(run: Run, shop: str) -> None:
+    with MiniDB(shop) as database:
+        database.mapping("settings")["colour"] = "green"
+    told = "1 table with 4 rows, 1 mapping with 1 item"
+    assert run("backup", shop, "shop.minidb").lines[0].startswith(f"{told} backed up to ")
+    assert run("restore", "new.db", "shop.minidb").lines == [f"{told} restored to new.db"]
+    assert run("rows", "new.db", "users").out == run("rows", shop, "users").out
+    assert run("restore", "new.db", "shop.minidb").code == 1
+    ended = run("restore", "new.db", "shop.minidb", "--overwrite")
+    assert ended.code == 1
+    assert "Nobody can be asked" in ended.err
+    assert run("restore", "new.db", "shop.minidb", "--overwrite", "--yes").code == 0
+
+
+def test_backups_in_a_folder_are_kept_by_number(run: Run, shop: str, tmp_path: Path) -> None:
+    (tmp_path / "backups").mkdir()
+    for _ in range(3):
+        assert run("backup", shop, "backups", "--compress", "--keep", "2").code == 0
+    assert len(list((tmp_path / "backups").iterdir())) == 2
+
+
+def test_a_backup_goes_through_a_pipe(shop: str, tmp_path: Path) -> None:
+    command = (
+        f"{sys.executable} -m minidb backup {shop} - | {sys.executable} -m minidb restore new.db -"
+        f" && {sys.executable} -m minidb dump new.db | {sys.executable} -m minidb load newer.db -"
+    )
+    completed = subprocess.run(
+        ["/bin/bash", "-o", "pipefail", "-c", command], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, check=False
+    )
+    assert (completed.returncode, completed.stderr) == (0, b"")
+    with MiniDB(tmp_path / "newer.db") as database:
+        assert len(database.get_table("users")) == 4
+
+
+def test_a_dump_is_loaded_and_a_copy_is_the_same(run: Run, shop: str) -> None:
+    assert run("dump", shop, "shop.jsonl").lines == ["1 table with 4 rows dumped to shop.jsonl"]
+    assert run("load", "loaded.db", "shop.jsonl").lines == ["1 table with 4 rows loaded into loaded.db"]
+    assert run("copy", shop, "copied.db").lines == ["1 table with 4 rows copied to copied.db"]
+    assert run("dump", shop).out == run("dump", "loaded.db").out == run("dump", "copied.db").out
+    assert run("copy", shop, "copied.db").code == 1
+
+
+def test_what_is_no_backup_is_refused(run: Run, shop: str) -> None:
+    assert run("restore", "new.db", "users.csv").code == 1
+    assert run("load", "new.db", "users.csv").code == 1
+    assert run("backup", shop, "no/such/folder/x").code == 1
+
+
+def test_compact_gives_space_back(run: Run, shop: str) -> None:
+    with MiniDB(shop) as database:
+        many = database.create_table("many")
+        many.insert_many({"text": "x" * 100} for _ in range(20_000))
+        many.clear()
+    before, now = re.findall(r"([\d,]+) bytes", run("compact", shop).lines[0])
+    assert int(now.replace(",", "")) < int(before.replace(",", ""))
+    assert len(run("rows", shop, "users").lines) == 5
 
 
 @pytest.mark.parametrize("location", [".", ":memory:"])

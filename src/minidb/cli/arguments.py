@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import typer
@@ -113,6 +114,14 @@ def query_of(
 def number_of(count: int, noun: str = "row") -> str:
     """Return a count with its noun."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}es" if noun.endswith("x") else f"{count:,} {noun}s"
+
+
+def contents_of(tables: Mapping[str, int], mappings: Mapping[str, int]) -> str:
+    """Return how much tables and mappings hold, by their rows and items, in words."""
+    parts = [f"{number_of(len(tables), 'table')} with {number_of(sum(tables.values()))}"]
+    if mappings:
+        parts.append(f"{number_of(len(mappings), 'mapping')} with {number_of(sum(mappings.values()), 'item')}")
+    return ", ".join(parts)
 
 
 def read_types(given: list[str] | None) -> dict[str, str]:

@@ -14,14 +14,20 @@ import typer
 from minidb import __version__
 from minidb.cli.arguments import DatabaseVerb
 from minidb.cli.commands import import_data, index, schema
+from minidb.cli.commands.backup import backup
+from minidb.cli.commands.compact import compact
 from minidb.cli.commands.conformance import conformance
+from minidb.cli.commands.copy import copy
 from minidb.cli.commands.delete import delete
 from minidb.cli.commands.drop import drop
+from minidb.cli.commands.dump import dump
 from minidb.cli.commands.export import export
 from minidb.cli.commands.get import get
 from minidb.cli.commands.info import info
 from minidb.cli.commands.insert import insert
+from minidb.cli.commands.load import load
 from minidb.cli.commands.query import query
+from minidb.cli.commands.restore import restore
 from minidb.cli.commands.rows import rows
 from minidb.cli.commands.shell import shell
 from minidb.cli.commands.stats import stats
@@ -60,6 +66,12 @@ app.command("delete", cls=DatabaseVerb, rich_help_panel=CHANGE)(delete)
 app.add_typer(index.app, name="index", rich_help_panel=CHANGE)
 app.command("drop", cls=DatabaseVerb, rich_help_panel=CHANGE)(drop)
 app.command("verify", cls=DatabaseVerb, rich_help_panel=CARE)(verify)
+app.command("backup", cls=DatabaseVerb, rich_help_panel=CARE)(backup)
+app.command("restore", cls=DatabaseVerb, rich_help_panel=CARE)(restore)
+app.command("compact", cls=DatabaseVerb, rich_help_panel=CARE)(compact)
+app.command("dump", cls=DatabaseVerb, rich_help_panel=CARE)(dump)
+app.command("load", cls=DatabaseVerb, rich_help_panel=CARE)(load)
+app.command("copy", cls=DatabaseVerb, rich_help_panel=CARE)(copy)
 app.command("conformance", rich_help_panel=CARE)(conformance)
 
 

@@ -1,0 +1,35 @@
+"""The verb ``restore``: a database made of a backup."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minidb import MiniDB
+from minidb.cli import arguments, output
+
+
+def restore(
+    path: arguments.Path,
+    source: Annotated[str, typer.Argument(help="The backup, or - for standard input.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Take the place of a database that is there.")] = False,
+    yes: arguments.Yes = False,
+) -> None:
+    """Make a database of a backup. It is checked first; the database is there whole, or not at all.
+
+    With `--overwrite` it takes the place of one that is there: it asks on a terminal, and needs `--yes` in a pipe.
+
+    ```console
+    $ minidb restore restored.db shop.minidb
+    $ minidb restore restored.db shop.minidb --overwrite --yes
+    ```
+    """
+    if overwrite and Path(path).exists():
+        arguments.confirm(f"Replace the database {path} by the backup?", yes=yes)
+    file = sys.stdin.buffer if source == "-" else source
+    with output.progress_of_total("restoring") as progress:
+        manifest = MiniDB.restore(file, path, progress, overwrite=overwrite)
+    typer.echo(f"{arguments.contents_of(manifest.tables, manifest.mappings)} restored to {path}")
