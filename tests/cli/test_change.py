@@ -53,6 +53,22 @@ def test_delete_deletes_what_a_filter_finds(run: Run, shop: str) -> None:
     assert run("delete", shop, "users", "", "--yes").lines == ["2 rows of users deleted"]
 
 
+def test_rows_are_changed_and_deleted_by_their_ids(run: Run, shop: str) -> None:
+    with MiniDB(shop) as database:
+        database.create_table("free").insert_many([{"a": "x"}, {"a": "y"}, {"a": "z"}])
+    assert run("update", shop, "free", "--id", "2", "--id", "2", "a=q", "--yes").lines == ["1 row of free updated"]
+    assert run("delete", shop, "free", "--id", "1", "--id", "3", "--dry-run").lines == [
+        "2 rows of free would be deleted"
+    ]
+    assert run("delete", shop, "free", "--id", "1", "--id", "3", "--yes").lines == ["2 rows of free deleted"]
+    assert run("rows", shop, "free").lines == ["id\ta", "2\tq"]
+    assert run("update", shop, "users", "--id", "Ada", "age=1", "--yes").lines == ["1 row of users updated"]
+    for wrong in (["delete", "free"], ["delete", "free", "", "--id", "2"], ["delete", "free", "--id", "9"]):
+        assert run(wrong[0], shop, *wrong[1:], "--yes").code == 1
+    assert run("update", shop, "free", "", "--yes").code == 1
+    assert run("rows", shop, "free").lines == ["id\ta", "2\tq"]
+
+
 def test_drop_removes_a_table(run: Run, shop: str) -> None:
     assert run("drop", shop, "users", "--dry-run").lines == ["Table users with 4 rows would be dropped"]
     assert run("drop", shop, "users", "--yes").lines == ["Table users with 4 rows dropped"]

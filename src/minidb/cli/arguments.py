@@ -25,6 +25,10 @@ OptionalTableName = Annotated[
 _FILTER_HELP: Final = "Which rows, such as \"age >= 18 and city = 'Paris'\"."
 Filter = Annotated[str | None, typer.Argument(metavar="[FILTER]", help=_FILTER_HELP, autocompletion=complete_filter)]
 RequiredFilter = Annotated[str, typer.Argument(metavar="FILTER", help=_FILTER_HELP, autocompletion=complete_filter)]
+Ids = Annotated[
+    list[str] | None,
+    typer.Option("--id", metavar="ID", help="A row by its id, in place of a filter; of several fields: a,b."),
+]
 Order = Annotated[
     list[str] | None,
     typer.Option(

@@ -6,12 +6,15 @@ import typer
 
 from minidb import MiniDB
 from minidb.cli import arguments
+from minidb.cli.ids import ids_of
+from minidb.exceptions import UsageError
 
 
 def delete(
     path: arguments.Path,
     table: arguments.TableName,
-    condition: arguments.RequiredFilter,
+    condition: arguments.Filter = None,
+    ids: arguments.Ids = None,
     dry_run: arguments.DryRun = False,
     yes: arguments.Yes = False,
 ) -> None:
@@ -22,13 +25,19 @@ def delete(
     ```console
     $ minidb delete shop.db users "age < 18" --dry-run
     $ minidb delete shop.db users "age < 18" --yes
+    $ minidb delete shop.db users --id 1 --id 3 --yes
     ```
     """
     with MiniDB(path, read_only=dry_run, create=False) as database:
-        found = arguments.query_of(database, table, condition)
-        number = arguments.number_of(found.count())
+        if (condition is None) == (not ids):
+            raise UsageError("Say which rows: by a filter, or by --id")
+        found = database.get_table(table)
+        query = arguments.query_of(database, table, condition)
+        row_ids = ids_of(found, ids or [])
+        number = arguments.number_of(len(row_ids) if ids else query.count())
         if dry_run:
             typer.echo(f"{number} of {table} would be deleted")
             return
         arguments.confirm(f"Delete {number} of {table}?", yes=yes)
-        typer.echo(f"{arguments.number_of(found.delete())} of {table} deleted")
+        deleted = found.delete_many(row_ids) if ids else query.delete()
+        typer.echo(f"{arguments.number_of(deleted)} of {table} deleted")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from minidb import MiniDB, Row, Table
 from minidb.cli import arguments
 from minidb.cli.cells import BAD_TEXT, parser_of
+from minidb.cli.ids import ids_of
 from minidb.exceptions import UsageError
 
 
@@ -18,8 +18,10 @@ def update(
     table: arguments.TableName,
     condition: arguments.RequiredFilter,
     changes: Annotated[
-        list[str], typer.Argument(metavar="FIELD=VALUE…", help="The new values. Nothing behind the sign is null.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="FIELD=VALUE…", help="The new values. Nothing behind the sign is null."),
+    ] = None,
+    ids: arguments.Ids = None,
     dry_run: arguments.DryRun = False,
     yes: arguments.Yes = False,
 ) -> None:
@@ -30,22 +32,28 @@ def update(
     ```console
     $ minidb update shop.db users "name = 'Ada'" city=London --yes
     $ minidb update shop.db users "age < 18" city= --dry-run
+    $ minidb update shop.db users --id 1 age=37 --yes
     ```
     """
     with MiniDB(path, read_only=dry_run, create=False) as database:
-        values = _read_changes(database.get_table(table), changes)
-        found = arguments.query_of(database, table, condition)
-        number = arguments.number_of(found.count())
+        found = database.get_table(table)
+        values = _read_changes(found, [*([condition] if ids else []), *(changes or [])])
+        query = arguments.query_of(database, table, None if ids else condition)
+        row_ids = ids_of(found, ids or [])
+        number = arguments.number_of(len(row_ids) if ids else query.count())
         if dry_run:
             typer.echo(f"{number} of {table} would be updated")
             return
         arguments.confirm(f"Update {number} of {table}?", yes=yes)
-        typer.echo(f"{arguments.number_of(found.update(**values))} of {table} updated")
+        updated = found.update_many((row_id, values) for row_id in row_ids) if ids else query.update(**values)
+        typer.echo(f"{arguments.number_of(updated)} of {table} updated")
 
 
-def _read_changes(table: Table[Row], changes: Iterable[str]) -> dict[str, Any]:  # Any: what the fields hold
+def _read_changes(table: Table[Row], changes: list[str]) -> dict[str, Any]:  # Any: what the fields hold
     schema = table.schema
     values: dict[str, Any] = {}
+    if not changes:
+        raise UsageError("Nothing says what to change", hint="FIELD=VALUE, behind the filter")
     for change in changes:
         name, sign, text = change.partition("=")
         if not sign:
