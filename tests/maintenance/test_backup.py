@@ -321,6 +321,18 @@ def test_threads_that_back_up_into_one_folder_overwrite_nothing(folder_database:
     assert numbers == list(range(1, 9))
 
 
+def test_a_folder_that_knows_no_links_takes_backups_too(
+    folder_database: MiniDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    for _ in range(3):
+        folder_database.backup(tmp_path / "backups", keep=2)
+    assert [name.split("-")[1] for name in sorted(names_in(tmp_path / "backups"))] == ["000002", "000003"]
+
+
 # --- failures of the host ---------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -12,6 +13,7 @@ from minidb.exceptions import BackupError
 
 _BUFFER_BYTES: Final = 1024 * 1024
 _PART: Final = ".part"
+_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 class WholeFile:
@@ -39,14 +41,18 @@ class WholeFile:
     def finish(self, *, may_replace: bool = True) -> bool:
         """Flush, and give the file its name. Without ``may_replace``, return False where something has it."""
         self.flush()
-        if may_replace:
-            self._part.replace(self.path)
-        else:
+        if not may_replace:
             try:
                 os.link(self._part, self.path)
+                self._part.unlink()
             except FileExistsError:
                 return False
-            self._part.unlink()
+            except OSError as error:  # a file system without links, where nothing better can be had
+                if error.errno not in _NO_LINKS or os.path.lexists(self.path):
+                    raise
+                may_replace = True
+        if may_replace:
+            self._part.replace(self.path)
         flush_folder(self.path.parent)
         return True
 
