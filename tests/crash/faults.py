@@ -117,7 +117,7 @@ class Bench:
         is_made = False
         with self._shim.fault(kind, number, action, count=calls):
             if action == KILL:
-                was_met = _is_killed(lambda: make_database(self._database))
+                was_met = is_killed(lambda: make_database(self._database))
                 is_made = not was_met
             else:
                 try:
@@ -178,14 +178,14 @@ class Bench:
                         if not self._is_blind:
                             ledger.write({"done": done})
 
-        was_killed = _is_killed(work)
+        was_killed = is_killed(work)
         told = read_ledger(ledger_path)
         self.tally.acknowledged += len(told.done)
         check(self._database, {DEFINER: Expected.of([self._filled], told)})
         return was_killed
 
 
-def _is_killed(work: Callable[[], object]) -> bool:
+def is_killed(work: Callable[[], object]) -> bool:
     """Do something in a forked process; return whether it was killed."""
     pid = os.fork()
     if pid == 0:

@@ -42,7 +42,7 @@ static size_t root_bytes;
 static int trace = -1;
 static long calls[KINDS], fault_from[KINDS], fault_until[KINDS];
 static int fault_action[KINDS];
-static long room = -1;
+static long all_room = -1, *room = &all_room;
 
 #define REAL(result, name, ...) \
     static result (*real_##name)(__VA_ARGS__); \
@@ -141,15 +141,15 @@ static ssize_t write_watched(int descriptor, const struct iovec *parts, int coun
     }
     if (action > 0) {
         errno = action;
-    } else if (room >= 0 && growth > room && (room == 0 || (off_t)parts[0].iov_len < growth - room)) {
+    } else if (*room >= 0 && growth > *room && (*room == 0 || (off_t)parts[0].iov_len < growth - *room)) {
         errno = ENOSPC;
     } else {
-        if (room >= 0 && growth > room) { /* as a real disk: what fits is written */
-            half = (struct iovec){parts[0].iov_base, parts[0].iov_len - (growth - room)};
-            parts = &half, count = 1, growth = room;
+        if (*room >= 0 && growth > *room) { /* as a real disk: what fits is written */
+            half = (struct iovec){parts[0].iov_base, parts[0].iov_len - (growth - *room)};
+            parts = &half, count = 1, growth = *room;
         }
         done = offset >= 0 ? real_pwritev(descriptor, parts, count, offset) : real_writev(descriptor, parts, count);
-        if (room >= 0 && done > 0 && growth > 0) room -= growth;
+        if (*room >= 0 && done > 0 && growth > 0) *room -= growth;
     }
     if (done > 0 && trace >= 0) {
         record('W', !!(flags & O_DSYNC), status.st_ino, start, done, "", "");
@@ -218,13 +218,31 @@ ssize_t copy_file_range(int source, off_t *from, int target, off_t *to, size_t s
 int ftruncate(int descriptor, off_t size) {
     REAL(int, ftruncate, int, off_t);
     if (!watches(descriptor)) return real_ftruncate(descriptor, size);
+    struct stat status;
     pthread_mutex_lock(&lock);
+    must(!fstat(descriptor, &status), "fstat");
     int result = real_ftruncate(descriptor, size);
     if (!result) record('T', 0, inode_of(descriptor), size, 0, "", "");
+    if (!result && *room >= 0 && size < status.st_size) *room += status.st_size - size;
     pthread_mutex_unlock(&lock);
     return result;
 }
 int ftruncate64(int descriptor, off_t size) { return ftruncate(descriptor, size); }
+
+/* Room without content, of which nobody relies on the length: not recorded. */
+int posix_fallocate(int descriptor, off_t offset, off_t size) {
+    REAL(int, posix_fallocate, int, off_t, off_t);
+    if (!watches(descriptor)) return real_posix_fallocate(descriptor, offset, size);
+    struct stat status;
+    pthread_mutex_lock(&lock);
+    must(!fstat(descriptor, &status), "fstat");
+    off_t growth = offset + size > status.st_size ? offset + size - status.st_size : 0;
+    int result = *room >= 0 && growth > *room ? ENOSPC : real_posix_fallocate(descriptor, offset, size);
+    if (!result && *room >= 0) *room -= growth;
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+int posix_fallocate64(int descriptor, off_t offset, off_t size) { return posix_fallocate(descriptor, offset, size); }
 
 void *mmap(void *address, size_t size, int protection, int flags, int descriptor, off_t offset) {
     REAL(void *, mmap, void *, size_t, int, int, int, off_t);
@@ -244,7 +262,7 @@ void *mmap64(void *address, size_t size, int protection, int flags, int descript
 int statvfs(const char *path, struct statvfs *status) {
     REAL(int, statvfs, const char *, struct statvfs *);
     int result = real_statvfs(path, status);
-    if (!result && room >= 0 && is_below(path)) status->f_bavail = status->f_bfree = room / status->f_frsize;
+    if (!result && *room >= 0 && is_below(path)) status->f_bavail = status->f_bfree = *room / status->f_frsize;
     return result;
 }
 int statvfs64(const char *path, struct statvfs64 *status) { return statvfs(path, (struct statvfs *)status); }
@@ -358,6 +376,10 @@ int rename(const char *name, const char *new_name) { return renameat(AT_FDCWD, n
 void shim_watch(const char *folder, const char *trace_path) {
     REAL(int, openat, int, const char *, int, ...);
     pthread_mutex_lock(&lock);
+    /* Forked children fill the same disk. They take turns: nothing keeps two of them from counting at once. */
+    room = mmap(NULL, sizeof *room, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    must(room != MAP_FAILED, "mmap");
+    *room = -1;
     root_bytes = snprintf(root, sizeof root, "%s", folder);
     if (trace_path[0]) {
         trace = real_openat(AT_FDCWD, trace_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -386,6 +408,6 @@ long shim_calls(int kind) { return calls[kind]; }
 /* From now on the files may grow by so many bytes together; -1: as they like. */
 void shim_room(long bytes) {
     pthread_mutex_lock(&lock);
-    room = bytes;
+    *room = bytes;
     pthread_mutex_unlock(&lock);
 }

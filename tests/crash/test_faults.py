@@ -11,6 +11,8 @@ import pytest
 from tests.crash.faults import ACTIONS
 from tests.crash.shim import REPOSITORY, environment
 
+from minidb.engines.lmdb.reserve import RESERVE_BYTES
+
 
 def run(module: str, *options: str) -> subprocess.CompletedProcess[str]:
     completed = subprocess.run(
@@ -58,5 +60,14 @@ def test_a_full_database_loses_nothing_can_be_emptied_and_is_used_again(options:
     steps = result("full_disk", *options)
     assert steps["full"] > 50
     assert steps["half of them deleted"] < steps["full again"]
-    if "--limit" in options:  # it keeps a reserve for deleting
-        assert steps["refused"] == steps["refused then"] == 0
+    assert steps["exchanged"] > 50
+    assert steps["reserve"] == RESERVE_BYTES
+    assert options or steps["killed"] > 10
+
+
+@pytest.mark.slow
+def test_a_full_disk_that_keeps_no_reserve_is_found() -> None:
+    completed = run("full_disk", "--control", "no-reserve")
+    assert completed.returncode == 1
+    assert "delete" in completed.stderr
+    assert "StorageFullError: The disk is full" in completed.stderr

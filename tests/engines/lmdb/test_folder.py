@@ -9,7 +9,7 @@ from minidb.engines.lmdb import folder
 from minidb.engines.lmdb.engine import LmdbEngine
 from minidb.engines.lmdb.environment import make_data_file
 from minidb.engines.lmdb.folder import _file_system, build, refuse_network_file_system, resolve
-from minidb.engines.port import CATALOG
+from minidb.engines.port import CATALOG, Space
 from minidb.exceptions import EngineUnavailableError, InvalidOptionError, MiniDBError, UnsupportedFormatError
 from minidb.options import Options
 from minidb.testing.conformance import reading, writing
@@ -21,12 +21,15 @@ def test_the_folder_is_0700_and_its_files_0600_whatever_the_umask(tmp_path: Path
     (tmp_path / "new").mkdir()
     previous = os.umask(umask)
     try:
-        LmdbEngine(path, Options()).close()
+        engine = LmdbEngine(path, Options())
+        with writing(engine) as transaction:
+            transaction.create_space(Space("s"))
+        engine.close()
     finally:
         os.umask(previous)
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.iterdir()}
-    names = ["data.mdb", "lock.mdb", "minidb.lock", "gate.lock", "apply.lock", "open.lock"]
+    names = ["data.mdb", "lock.mdb", "minidb.lock", "gate.lock", "apply.lock", "open.lock", "minidb.reserve"]
     assert modes == dict.fromkeys(names, 0o600)
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 import lmdb
 from lmdb import _envid
@@ -29,13 +29,15 @@ from lmdb import _envid
 from minidb.engines.lmdb.applying import flush
 from minidb.engines.lmdb.commit_queue import GATHER_S, CommitQueue
 from minidb.engines.lmdb.durable import is_surely_undone
-from minidb.engines.lmdb.errors import full, translate
+from minidb.engines.lmdb.errors import disk_full, full, translate
 from minidb.engines.lmdb.file_lock import FolderLock
 from minidb.engines.lmdb.folder import APPLY_LOCK_FILE, DATA_FILE, READERS_FILE, make_private
+from minidb.engines.lmdb.reserve import Reserve
 from minidb.engines.lmdb.write_turn import WriteTurn
 from minidb.engines.port import CATALOG, Space
 from minidb.exceptions import (
     CommitUnknownError,
+    CorruptionError,
     EngineUnavailableError,
     MiniDBError,
     ReadOnlyError,
@@ -72,13 +74,20 @@ SPARE_READ_TRANSACTIONS: Final = 32
 _ENGINE_VERSION: Final = 0  # LMDB 0.9. Its files cannot be read by 1.0, so this is part of the format.
 
 
+class Handles(dict[Space, Handle]):
+    """The handle of each space. To ask for one that the file does not have raises ``CorruptionError``."""
+
+    def __missing__(self, space: Space) -> NoReturn:
+        raise CorruptionError("A space of the catalog is missing in the file", hint="stop writing and restore a backup")
+
+
 class KnownSpaces(NamedTuple):
     """The spaces of one generation, and the newest transaction known to have it."""
 
     transaction_id: int
     generation: int
     slots: Mapping[Space, int]
-    handles: Mapping[Space, Handle]
+    handles: Handles
 
 
 class Environment:
@@ -96,11 +105,12 @@ class Environment:
         self._data_file = str(folder / DATA_FILE)
         self._map_bytes = map_bytes
         self._wait_s = wait_s
+        self.reserve = Reserve(folder)
         self._open()
 
     def _open(self) -> None:
         self._handles: dict[int, Handle] = {}
-        self.known = KnownSpaces(-1, -1, {}, {})
+        self.known = KnownSpaces(-1, -1, {}, Handles())
         raw = _open_data_file(
             self.folder,
             durability=self.durability,
@@ -166,6 +176,7 @@ class Environment:
     def _close_locks(self) -> None:
         for lock in self._locks or ():
             lock.close()
+        self.reserve.close()
 
     # --- handles ------------------------------------------------------------------------------------------------------
 
@@ -233,7 +244,7 @@ class Environment:
             }
             if not all(slot in self._handles for slot in slots.values()):
                 raise _UnknownSlotError
-            handles = {space: self._handles[slot] for space, slot in slots.items()}
+            handles = Handles({space: self._handles[slot] for space, slot in slots.items()})
             fresh = KnownSpaces(transaction.id(), generation, slots, handles)
         if fresh.transaction_id > known.transaction_id:
             self.known = fresh  # two threads may both learn: either result is true of its own snapshot
@@ -251,9 +262,10 @@ class Environment:
 
         ``publish`` follows if it commits. If it does not, LMDB closes the handles opened here.
         """
-        slots, handles = dict(known.slots), dict(known.handles)
+        slots, handles = dict(known.slots), Handles(known.handles)
         for space in dropped:
-            transaction.drop(handles.pop(space), delete=False)
+            transaction.drop(handles[space], delete=False)
+            del handles[space]
             transaction.delete(space.encode("utf-8"), db=self._spaces_handle)
             del slots[space]
         for space in created:
@@ -329,7 +341,7 @@ class Environment:
                 path=str(self.folder),
             ) from self._failure
 
-    # --- the limit on the size ----------------------------------------------------------------------------------------
+    # --- room ---------------------------------------------------------------------------------------------------------
 
     @property
     def has_limit(self) -> bool:
@@ -344,11 +356,27 @@ class Environment:
             pages += statistics["branch_pages"] + statistics["leaf_pages"] + statistics["overflow_pages"]
         return pages * self.live().stat()["psize"]
 
-    def require_room(self, used_bytes: int) -> None:
-        """Raise ``StorageFullError`` for more than may be used by what grows."""
-        assert self._map_bytes is not None, "asked only where there is a limit"
-        if used_bytes > self._map_bytes - max(SMALLEST_RESERVE_BYTES, self._map_bytes // RESERVED_SHARE):
-            raise full(str(self.folder))
+    def committed_bytes(self) -> int:
+        """Return how much room the spaces take in the newest state that is committed."""
+        snapshot, known = self.begin_read()
+        try:
+            return self.used_bytes(snapshot, known)
+        finally:
+            snapshot.abort()
+
+    def lack_of_room(self, used_bytes: int, *, lent_bytes: int) -> StorageFullError | None:
+        """Return what would refuse a transaction that grows until so much is used, while so much of a reserve is lent.
+
+        That must stay free inside the data file, and is not to be had by what grows.
+        """
+        limit = self._map_bytes
+        if limit is not None and used_bytes > limit - max(SMALLEST_RESERVE_BYTES, limit // RESERVED_SHARE):
+            return full(str(self.folder))
+        if lent_bytes:
+            status = os.stat(self._data_file)
+            if used_bytes + lent_bytes > min(status.st_size, status.st_blocks * 512):  # holes in it are no room
+                return disk_full(str(self.folder))
+        return None
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 

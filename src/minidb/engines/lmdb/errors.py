@@ -34,7 +34,7 @@ def translate(error: lmdb.Error, path: str) -> MiniDBError:
         or code in (errno.ENOSPC, errno.EDQUOT)
         or (code == errno.EIO and is_full(path))
     ):
-        return StorageFullError("The disk is full", hint="free some space and run it again", path=path)
+        return disk_full(path)
     if isinstance(error, lmdb.PanicError):
         return EngineUnavailableError(
             "The disk failed during an earlier commit, and LMDB refuses to go on",
@@ -63,6 +63,11 @@ def is_full(path: str) -> bool:
     except OSError:
         return False
     return status.f_bavail * status.f_frsize < _FULL_BYTES
+
+
+def disk_full(path: str) -> StorageFullError:
+    """Return the error of a database whose disk has no room left."""
+    return StorageFullError("The disk is full", hint="delete rows, or free some space, and run it again", path=path)
 
 
 def full(path: str) -> StorageFullError:

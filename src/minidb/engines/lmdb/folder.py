@@ -7,6 +7,7 @@
       gate.lock         0600  taken by the process that waits for it
       apply.lock        0600  taken while bytes are handed to LMDB, the short last part of a write transaction
       open.lock         0600  shared by all who have the database open; held alone while its data file is replaced
+      minidb.reserve    0600  half a mebibyte of nothing, lent to what deletes rows when the disk is full (``reserve``)
       .new/             there only while the database is being made
 
 A database is made aside, flushed, and moved to its name as the last step, so that a power failure leaves either no
@@ -38,6 +39,7 @@ WRITE_LOCK_FILE: Final = "minidb.lock"
 GATE_LOCK_FILE: Final = "gate.lock"
 APPLY_LOCK_FILE: Final = "apply.lock"
 OPEN_LOCK_FILE: Final = "open.lock"
+RESERVE_FILE: Final = "minidb.reserve"
 NEW_FOLDER: Final = ".new"
 _SMALLEST_DATA_FILE_BYTES: Final = 2 * 4096  # LMDB's two meta pages
 

@@ -266,7 +266,8 @@ class LmdbBase:
                 or changes.size_bytes > GROUP_BYTES
                 or queue.is_careful
             ):
-                self._apply(changes).commit()
+                is_whole = self._applying is None
+                self._apply(changes).commit(changes if is_whole else None)
                 queue.is_careful = False
             else:
                 self._stand_in_line(changes)
