@@ -138,12 +138,15 @@ def test_what_a_forked_child_has_open_is_not_replaced(tmp_path: Path) -> None:
     put(tmp_path / "db", b"old")
     engine = LmdbEngine(tmp_path / "db", Options())
     reader, writer = os.pipe()
+    hears, tells = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(writer)
+        os.write(tells, b"x")  # its lock is its own by now: until then it is the parent's
         os.read(reader, 1)  # until the parent has closed its end
         os._exit(0)
     os.close(reader)
+    os.read(hears, 1)
     engine.close()
     with pytest.raises(EngineUnavailableError, match=f"open by process {child}"):
         replace(tmp_path / "db", b"new")
