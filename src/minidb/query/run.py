@@ -20,7 +20,7 @@ from minidb.encoding.untyped import encode_untyped
 from minidb.engines.port import ReadTransaction, Space
 from minidb.query.plan import Access, IndexScan, Order, Plan, Range, TableScan, Union
 from minidb.tables.binding import TableBinding
-from minidb.tables.index_entries import LARGEST_UNCUT_BYTES, row_keys_of
+from minidb.tables.index_entries import LARGEST_UNCUT_BYTES, IndexBinding, row_keys_of
 from minidb.tables.reading import Found, FoundMany, decode_many, find_by_keys
 
 SortKey = Callable[[Found], bytes]
@@ -126,14 +126,11 @@ def _pages(
                     keys = [key for key, _ in page]
                     yield decode_many(table, keys, [data for _, data in page])
         case IndexScan():
-            pages: Iterator[_Page] = (
-                (entries, *find_by_keys(transaction, table, access.index, keys))
-                for entries, keys in _entries(transaction, table, access, first_page)
-            )
+            pages = _index_pages(transaction, table, access, first_page)
             if access.may_repeat:
                 pages = _without_repeats(pages)
             if order is not None:
-                yield from _straightened(pages, order)
+                yield from _straightened(pages, access.index, order)
             else:
                 yield from ((keys, records) for _, keys, records in pages)
         case Union(accesses):
@@ -161,23 +158,24 @@ def _fresh(keys: list[bytes], seen: set[bytes]) -> list[int]:
     return fresh
 
 
-def _entries(
+def _index_pages(
     transaction: ReadTransaction, table: TableBinding, access: IndexScan, first_page: int | None
-) -> Iterator[tuple[list[bytes], list[bytes]]]:
-    """Yield the keys of entries, and those of their rows."""
-    space, reverse = access.index.space, access.reverse
+) -> Iterator[_Page]:
+    index, reverse = access.index, access.reverse
     for one in access.ranges:
-        if access.index.unique:
-            for page in transaction.scan(space, one.start, one.stop, reverse=reverse, first_page=first_page):
-                yield [key for key, _ in page], [row_key for _, row_key in page]
+        if index.unique:
+            for page in transaction.scan(index.space, one.start, one.stop, reverse=reverse, first_page=first_page):
+                row_keys = [row_key for _, row_key in page]
+                yield [key for key, _ in page], *find_by_keys(transaction, table, index, row_keys)
         else:
             is_short = access.is_point and table.has_automatic_ids  # such ids need no long trailer
             fields_bytes = len(one.start) if is_short and one.start is not None else None
-            for keys in transaction.scan_keys(space, one.start, one.stop, reverse=reverse, first_page=first_page):
-                yield keys, row_keys_of(keys, fields_bytes=fields_bytes)
+            for keys in transaction.scan_keys(index.space, one.start, one.stop, reverse=reverse, first_page=first_page):
+                row_keys = row_keys_of(keys, fields_bytes=fields_bytes)
+                yield keys, *find_by_keys(transaction, table, index, row_keys)
 
 
-def _straightened(pages: Iterator[_Page], order: SortKey) -> Iterator[FoundMany]:
+def _straightened(pages: Iterator[_Page], index: IndexBinding, order: SortKey) -> Iterator[FoundMany]:
     """Yield what an index finds, with rows whose values were cut in order.
 
     Such entries stand together, as they begin alike, but among themselves in the order of their digests.
@@ -185,7 +183,8 @@ def _straightened(pages: Iterator[_Page], order: SortKey) -> Iterator[FoundMany]
     held: list[Found] = []  # they begin alike
     beginning = b""
     for entries, keys, records in pages:
-        if not held and max(map(len, entries), default=0) < LARGEST_UNCUT_BYTES:
+        looked_at = (entries[0], entries[-1]) if index.is_longest_at_ends and entries else entries
+        if not held and max(map(len, looked_at), default=0) < LARGEST_UNCUT_BYTES:
             yield keys, records
             continue
         done: list[Found] = []

@@ -27,6 +27,9 @@ from minidb.tables.definitions import IndexDefinition, TableDefinition
 from minidb.tables.index_entries import LARGEST_KEY_BYTES, LARGEST_ROW_KEY_BYTES, IndexBinding, Values
 from minidb.tables.row import Row, plain_row, struct_base
 
+_LONGEST_AT_ENDS: Final = frozenset({"integer", "float", "boolean", "date", "datetime", "time", "uuid"})
+"""Kinds whose values are longer in a key the farther they are from zero, or all of one length."""
+
 _LARGEST_AUTOMATIC_ID: Final = 2**63 - 1
 
 
@@ -70,7 +73,10 @@ class TableBinding:
         test = None if index.where is None else compile_test(index.where, self.schema, self.stored_value_getter)
         if self.names is None:
             return _ColumnIndexBinding(index, test=test)
-        return IndexBinding(index, [self.names.index(field) for field in index.fields], is_typed=True, test=test)
+        assert self.schema is not None, "it gives the names"
+        is_longest_at_ends = len(index.fields) == 1 and self.schema.fields[index.fields[0]].kind in _LONGEST_AT_ENDS
+        positions = [self.names.index(field) for field in index.fields]
+        return IndexBinding(index, positions, is_typed=True, test=test, is_longest_at_ends=is_longest_at_ends)
 
     def stored_value_getter(self, name: str) -> Callable[[Values], Any]:
         """Return a function from the stored values of a row to the one of a column; None where it has none."""

@@ -56,6 +56,7 @@ class IndexBinding:
         "_test",
         "definition",
         "each",
+        "is_longest_at_ends",
         "positions",
         "space",
         "unique",
@@ -68,11 +69,13 @@ class IndexBinding:
         *,
         is_typed: bool,
         test: Callable[[Values], bool] | None = None,
+        is_longest_at_ends: bool = False,
     ) -> None:
         """``positions`` are those of the index's fields among the values that the functions here are given.
 
         ``is_typed``: every field has one type, as a schema says. Else numbers of both kinds share one order. ``test``
-        tells for the values of a row whether the index's condition holds.
+        tells for the values of a row whether the index's condition holds. ``is_longest_at_ends``: of any entries in
+        order none is longer than the first or the last one, as those of one number; no need then to ask each.
         """
         self.definition = definition
         self.space: Space = definition.space
@@ -80,6 +83,7 @@ class IndexBinding:
         self.positions = tuple(positions)
         self.each = None if definition.each is None else definition.fields.index(definition.each)
         """The place, among the fields, of the one whose elements have an entry each."""
+        self.is_longest_at_ends = is_longest_at_ends
         self._test = test
         self._is_plain = test is None and self.each is None
         self._position = self.positions[0] if len(self.positions) == 1 and is_typed and self._is_plain else None
