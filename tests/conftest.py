@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import uuid
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.postgres_server import Server
 
 # A deadline would make a test fail because the machine was busy, which says nothing about the code.
 settings.register_profile("minidb", deadline=None, print_blob=True)
@@ -17,6 +22,34 @@ settings.load_profile("minidb")
 def database_path(tmp_path: Path) -> Path:
     """A folder for a database that is not there yet, gone after the test."""
     return tmp_path / "database"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL server, started for the first test that asks for it."""
+    from tests.postgres_server import running_server  # here: it costs much, and most runs of single tests need none
+
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Server) -> Iterator[str]:
+    """The URL of a database on a server that is not there yet, gone after the test."""
+    schema = f"test_{uuid.uuid4().hex}"
+    yield postgres_server.url(schema)
+    postgres_server.drop(schema)
+
+
+ON_A_SERVER_IN_EVERY_RUN = {"test_transaction", "test_retry", "test_database", "test_pool", "test_catalog"}
+"""Of the tests that run at each kind of place, those that show most of a server. The others are slow there."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if parameters.get("location") == "postgresql" and item.path.stem not in ON_A_SERVER_IN_EVERY_RUN:
+            item.add_marker(pytest.mark.slow)
 
 
 # --- --no-skips -------------------------------------------------------------------------------------------------------

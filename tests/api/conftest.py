@@ -12,10 +12,15 @@ from minidb import MiniDB
 
 Reopen = Callable[[], MiniDB]
 
+ONE_WRITER = pytest.mark.parametrize("location", ["folder", ":memory:"], indirect=True)
+"""For what holds only where write transactions do not run side by side: who waits for whom, and ids without gaps."""
 
-@pytest.fixture(params=["folder", ":memory:"])
+
+@pytest.fixture(params=["folder", ":memory:", "postgresql"])
 def location(request: pytest.FixtureRequest, database_path: Path) -> str:
     """A place for a database, of each kind."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
     return str(database_path) if request.param == "folder" else ":memory:"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from minidb import MiniDB
 from minidb.conditions.match import compile_test
@@ -14,6 +15,8 @@ from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import SEQUENCES
 from minidb.tables.index_entries import IndexBinding, row_key_of
 from minidb.tables.mappings import MappingBinding
+
+LOOK_UPS_ON_A_SERVER: Final = 30
 
 
 class InconsistentError(AssertionError):
@@ -107,7 +110,9 @@ def _check_look_ups(database: MiniDB, table: TableBinding, index: IndexBinding, 
     for key in sorted(rows):
         for values in _fields_of(table, index, rows[key]):
             by_fields.setdefault(index.encode_whole(values), (values, []))[1].append(key)
-    for values, keys in by_fields.values():
+    # Where each look-up crosses a network, some of them stand for all.
+    step = 1 + len(by_fields) // LOOK_UPS_ON_A_SERVER if database.engine.capabilities.has_many_writers else 1
+    for values, keys in islice(by_fields.values(), 0, None, step):
         found = database.query_by_index(table.name, name, values[0] if len(values) == 1 else values)
         is_right = [row.id for row in found] == list(map(table.id_of, keys))
         _require(is_right, f"{table.name}.{name}: a look-up does not find just the rows that have the value")

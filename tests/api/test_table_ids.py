@@ -10,7 +10,7 @@ from enum import Enum, IntEnum
 from typing import Any
 
 import pytest
-from tests.api.conftest import Reopen
+from tests.api.conftest import ONE_WRITER, Reopen
 
 from minidb import MiniDB, Row, Table
 from minidb.exceptions import (
@@ -132,6 +132,7 @@ def test_the_id_of_a_deleted_row_is_not_given_out_again_in_the_transaction(
     assert notes.insert({}) == 5
 
 
+@ONE_WRITER
 @pytest.mark.parametrize("empty", EMPTYINGS)
 def test_the_id_of_a_deleted_row_is_not_given_out_again_after_a_savepoint_was_rolled_back(
     notes: Table[Row], database: MiniDB, empty: Empty
@@ -161,6 +162,7 @@ def test_the_id_of_a_deleted_row_is_not_given_out_again_by_another_program(reope
     assert reopen().get_table("notes").insert({}) == 5
 
 
+@ONE_WRITER
 def test_the_id_of_a_deleted_row_is_not_given_out_again_after_many_many_were_refused(notes: Table[Row]) -> None:
     notes.insert_many([{"text": "taken"}, {}, {}])
     notes.delete(3)
@@ -169,6 +171,7 @@ def test_the_id_of_a_deleted_row_is_not_given_out_again_after_many_many_were_ref
     assert notes.insert({}) == 4
 
 
+@ONE_WRITER
 def test_a_deletion_that_is_rolled_back_keeps_the_row_and_the_next_id(notes: Table[Row], database: MiniDB) -> None:
     notes.insert_many([{}] * 3)
     with database.begin_transaction() as transaction:

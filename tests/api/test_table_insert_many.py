@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from tests.api.conftest import ONE_WRITER
 
 from minidb import MiniDB, Row, Table
 from minidb.exceptions import (
@@ -196,6 +197,7 @@ def test_a_generator_outside_a_transaction_sees_what_is_committed(numbers: Table
     assert sorted(row.n for row in numbers) == [-1, *range(1, 1501)]
 
 
+@ONE_WRITER
 def test_a_generator_that_writes_outside_a_transaction_is_refused_at_once(numbers: Table[Row]) -> None:
     """It would wait for the call that draws from it, and that for it."""
     with pytest.raises(WriteTimeoutError):

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import pytest
+from tests.api.conftest import ONE_WRITER
 
 from minidb import MiniDB, Row, Table
 from minidb.engines.lmdb.engine import LmdbEngine
@@ -420,6 +421,7 @@ def test_a_second_savepoint_begun_beside_an_open_one_is_refused(database: MiniDB
         inner.rollback()
 
 
+@ONE_WRITER
 def test_a_second_writer_of_the_thread_is_refused_at_once(location: str) -> None:
     with MiniDB(location, durability="none", write_timeout_s=600) as database:
         context = contextvars.copy_context()
@@ -429,6 +431,7 @@ def test_a_second_writer_of_the_thread_is_refused_at_once(location: str) -> None
         assert refused.value.thread == threading.current_thread().name
 
 
+@ONE_WRITER
 def test_another_writer_waits_and_then_is_told_who_holds_the_lock(location: str) -> None:
     with MiniDB(location, durability="none", write_timeout_s=0.01) as database:
         table = database.create_table("t")
@@ -520,6 +523,7 @@ def test_a_thread_of_a_task_is_outside(database: MiniDB, people: Table[Row]) -> 
     assert names(people) == ["Ada"]
 
 
+@ONE_WRITER
 def test_a_second_task_that_writes_is_refused_at_once(location: str) -> None:
     async def write(table: Table[Row]) -> None:
         table.insert(Row(n=2))
@@ -780,6 +784,7 @@ def _interrupt(work: Callable[[], object], after_s: float) -> None:
         signal.signal(signal.SIGALRM, former)
 
 
+@ONE_WRITER
 @pytest.mark.filterwarnings("ignore:The program let go of:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it came in a finaliser, and was lost
 def test_a_signal_at_any_moment_leaves_no_lock_no_connection_and_no_half_commit_behind(

@@ -62,6 +62,7 @@ def test_the_imports_keep_their_contracts() -> None:
         ("tables/catalog.py", "import minidb.engines.memory", "only their port"),
         ("api/table.py", "import minidb.engines.locate", "only their port"),
         ("engines/memory.py", "import lmdb", "lmdb is imported"),
+        ("engines/memory.py", "import psycopg", "psycopg is imported"),
         ("tables/catalog.py", "import msgspec", "msgspec is imported"),
         ("api/table.py", "def f():\n    import rich.table", "typer and rich"),
         ("cli/cells.py", "import minidb.tables.row", "what every program may use"),

@@ -54,8 +54,8 @@ def assert_printed_as_promised(lines: list[str]) -> None:
     assert "age" in validation_error
 
 
-def names_stored(folder: Path) -> list[str]:
-    with MiniDB(folder / "mydb") as db:
+def names_stored(location: Path | str) -> list[str]:
+    with MiniDB(location) as db:
         return [row.columns["name"] for row in db.get_table("users")]
 
 
@@ -74,18 +74,27 @@ def test_every_example_is_in_the_program() -> None:
 def test_the_flat_examples_run_twice_on_one_folder(tmp_path: Path) -> None:
     for run in (1, 2):
         assert_printed_as_promised(run_program(FLAT_PROGRAM, tmp_path, with_compat=True))
-        assert names_stored(tmp_path) == ["John Doe", "Alice", "Bob"] * run
+        assert names_stored(tmp_path / "mydb") == ["John Doe", "Alice", "Bob"] * run
 
 
 def test_the_packaged_examples_run_twice_on_one_folder(tmp_path: Path) -> None:
     for run in (1, 2):
         assert_printed_as_promised(run_program(PACKAGED_PROGRAM, tmp_path, with_compat=False))
-        assert names_stored(tmp_path) == ["John Doe", "Alice", "Bob"] * run
+        assert names_stored(tmp_path / "mydb") == ["John Doe", "Alice", "Bob"] * run
 
 
 def test_both_forms_share_one_folder(tmp_path: Path) -> None:
     run_program(FLAT_PROGRAM, tmp_path, with_compat=True)
     assert_printed_as_promised(run_program(PACKAGED_PROGRAM, tmp_path, with_compat=False))
+
+
+def test_the_examples_run_on_a_server_with_only_the_path_changed(tmp_path: Path, postgres_url: str) -> None:
+    assert FLAT_PROGRAM.count("'mydb'") == FLAT_PROGRAM.count("MiniDB(") == 2
+    program = FLAT_PROGRAM.replace("'mydb'", repr(postgres_url))
+    for run in (1, 2):
+        assert_printed_as_promised(run_program(program, tmp_path, with_compat=True))
+        assert names_stored(postgres_url) == ["John Doe", "Alice", "Bob"] * run
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_query_by_index_finds_the_row_of_each_run(tmp_path: Path) -> None:

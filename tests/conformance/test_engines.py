@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,22 +10,40 @@ import pytest
 from minidb.engines.lmdb.engine import LmdbEngine
 from minidb.engines.memory import MemoryEngine
 from minidb.engines.port import Engine, Space
+from minidb.engines.postgres.engine import PostgresEngine
+from minidb.engines.secret import Secret
 from minidb.options import Options
 from minidb.testing import ENGINE_CHECKS, check_engine
 from minidb.testing.conformance import check_a_snapshot_never_changes, pairs, reading, writing
 
-MakeEngine = Callable[[Path], Engine]
+OpenEngine = Callable[..., Engine]
 
-ENGINES: dict[str, MakeEngine] = {
+ENGINES: dict[str, Callable[[Path], Engine]] = {
     "memory": lambda _: MemoryEngine(),
     "lmdb": lambda path: LmdbEngine(path, Options()),
 }
+"""Those on one machine, where one writes at a time."""
+
+
+@pytest.fixture
+def open_lmdb(database_path: Path) -> OpenEngine:
+    return partial(LmdbEngine, database_path)
+
+
+@pytest.fixture
+def open_postgres(postgres_url: str) -> OpenEngine:
+    return partial(PostgresEngine, Secret(postgres_url))
+
+
+@pytest.fixture
+def open_memory() -> OpenEngine:
+    return lambda _: MemoryEngine()
 
 
 @pytest.mark.parametrize("check", ENGINE_CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("engine", ENGINES)
-def test_engine_passes(engine: str, check: Callable[[Engine], None], database_path: Path) -> None:
-    opened = ENGINES[engine](database_path)
+@pytest.mark.parametrize("engine", ["memory", "lmdb", "postgres"])
+def test_engine_passes(engine: str, check: Callable[[Engine], None], request: pytest.FixtureRequest) -> None:
+    opened = request.getfixturevalue(f"open_{engine}")(Options())
     try:
         check(opened)
     finally:
@@ -36,10 +55,11 @@ def test_engine_passes(engine: str, check: Callable[[Engine], None], database_pa
     [check for check in ENGINE_CHECKS if "savepoint" not in check.__name__ and "random" not in check.__name__],
     ids=lambda check: check.__name__,
 )
+@pytest.mark.parametrize("engine", ["lmdb", "postgres"])
 def test_an_engine_that_spills_at_once_keeps_every_guarantee_but_the_way_back(
-    check: Callable[[Engine], None], database_path: Path
+    engine: str, check: Callable[[Engine], None], request: pytest.FixtureRequest
 ) -> None:
-    opened = LmdbEngine(database_path, Options(durability="none"), spill_bytes=1)
+    opened = request.getfixturevalue(f"open_{engine}")(Options(durability="none"), spill_bytes=1)
     try:
         check(opened)
     finally:

@@ -160,8 +160,10 @@ def run_page(page: Path, folder: Path, programs: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_every_block_of_the_page_runs(
-    page: Path, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
+    if "DATABASE_URL" in page.read_text():
+        monkeypatch.setenv("DATABASE_URL", request.getfixturevalue("postgres_url"))
     run_page(page, tmp_path, programs, monkeypatch)
 
 

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
 from minidb.api.pool import Connection, ConnectionPool
+from minidb.api.retry import repeat
 from minidb.api.snapshots import OpenSnapshots
 from minidb.api.transaction import Transaction, ambient_transaction
 from minidb.engines.port import Engine, ReadTransaction
-from minidb.exceptions import DatabaseClosedError, ReadOnlyError
+from minidb.exceptions import ConflictError, DatabaseClosedError, ReadOnlyError
 from minidb.options import Options
 from minidb.tables import catalog as catalogs
 from minidb.tables import reading
@@ -98,6 +99,8 @@ class Calls:
         pool = self.connection_pool
         taken = pool.take()
         try:
+            if self.engine.read_newest is not None and (newest := self._read_newest(name, row_id)) is not None:
+                return newest
             snapshot = self.engine.begin_read()
             try:
                 table = self.catalog_of(snapshot).table(name)
@@ -108,6 +111,20 @@ class Calls:
             taken.home.append(taken)  # pool.give_back, written out
             if pool.needs_care:
                 pool.settle()
+
+    def _read_newest(self, name: str, row_id: object) -> tuple[TableBinding, reading.Found | None] | None:
+        """``read_row`` in one step, where the engine offers that; None where it must be done the long way."""
+        catalog = self._catalog
+        if not isinstance(name, str) or name not in catalog.definitions or self.engine.read_newest is None:
+            return None
+        table = catalog.table(name)
+        key = table.key_of_id(row_id)
+        if key is None:
+            return None
+        generation, data = self.engine.read_newest(table.space, key)
+        if generation != catalog.generation:
+            return None
+        return table, reading.found(table, key, data)
 
     def read(
         self,
@@ -121,17 +138,31 @@ class Calls:
         transaction = self.current_transaction()
         if transaction is not None:
             return operation(transaction.bytes, transaction.catalog.table(name), *arguments, **named)
-        held = self._hold(connection)  # ``snapshot``, written out: a generator less on the way of every query
         try:
-            self.require_open()
-            snapshot = self.engine.begin_read()
+            held = self._hold(connection)  # ``snapshot``, written out: a generator less on the way of every query
             try:
-                return operation(snapshot, self.catalog_of(snapshot).table(name), *arguments, **named)
+                self.require_open()
+                snapshot = self.engine.begin_read()
+                try:
+                    return operation(snapshot, self.catalog_of(snapshot).table(name), *arguments, **named)
+                finally:
+                    snapshot.close()
             finally:
-                snapshot.close()
-        finally:
-            if held is not None:
-                self.connection_pool.take_back(held)
+                if held is not None:
+                    self.connection_pool.take_back(held)
+        except ConflictError:  # where many write at once: what was read may stand in no order of them
+            return repeat(lambda: self._read_again(connection, name, operation, *arguments, **named))
+
+    def _read_again(
+        self,
+        connection: Connection | None,
+        name: str,
+        operation: Callable[Concatenate[ReadTransaction, TableBinding, Parameters], Result],
+        *arguments: Parameters.args,
+        **named: Parameters.kwargs,
+    ) -> Result:
+        with self.snapshot(connection) as (snapshot, catalog):
+            return operation(snapshot, catalog.table(name), *arguments, **named)
 
     @contextmanager
     def snapshot(self, connection: Connection | None) -> Iterator[tuple[ReadTransaction, Catalog]]:
@@ -200,26 +231,36 @@ class Calls:
             connection, lambda session: operation(session, session.catalog.table(name), *arguments, **named)
         )
 
-    def write_alone(self, connection: Connection | None, operation: Callable[[WriteSession], Result]) -> Result:
-        """Run an operation in a write transaction of its own and commit it. REQUIRES that the caller is in none."""
+    def write_alone(
+        self, connection: Connection | None, operation: Callable[[WriteSession], Result], *, may_repeat: bool = True
+    ) -> Result:
+        """Run an operation in a write transaction of its own and commit it. REQUIRES that the caller is in none.
+
+        After a conflict it is run again, unless it uses up what it is given, such as an iterable of rows.
+        """
         held = self._hold(connection)
         try:
             self._require_beginning(read_only=False)
-            alone = self.engine.begin_write(self.options.write_timeout_s)
-            try:
-                session = WriteSession(alone, self.catalog_of(alone))
-                result = operation(session)
-                alone.commit()
-                return result
-            finally:
-                try:
-                    alone.close()
-                except BaseException:  # a signal's, which must not leave the write lock held
-                    alone.close()
-                    raise
+            if may_repeat and self.engine.capabilities.has_many_writers:
+                return repeat(lambda: self._write_once(operation))
+            return self._write_once(operation)
         finally:
             if held is not None:
                 self.connection_pool.take_back(held)
+
+    def _write_once(self, operation: Callable[[WriteSession], Result]) -> Result:
+        alone = self.engine.begin_write(self.options.write_timeout_s)
+        try:
+            session = WriteSession(alone, self.catalog_of(alone), self.engine.allot_ids)
+            result = operation(session)
+            alone.commit()
+            return result
+        finally:
+            try:
+                alone.close()
+            except BaseException:  # a signal's, which must not leave the write lock held
+                alone.close()
+                raise
 
     def write_many(
         self,
@@ -231,7 +272,11 @@ class Calls:
     ) -> Result:
         """``write`` for an operation that may fail when it has written a part: inside a transaction, a savepoint."""
         if self.current_transaction() is None:
-            return self.write(connection, name, operation, *arguments, **named)
+            return self.write_alone(
+                connection,
+                lambda session: operation(session, session.catalog.table(name), *arguments, **named),
+                may_repeat=False,
+            )
         with Transaction(self, None, self._transaction_around(), read_only=False) as savepoint:
             session = savepoint.writing()
             return operation(session, session.catalog.table(name), *arguments, **named)

@@ -20,11 +20,8 @@ from minidb.api.snapshots import OpenSnapshots
 from minidb.api.table import Table
 from minidb.api.transaction import Transaction, ambient_transaction
 from minidb.conditions.predicate import Condition
-from minidb.engines.locate import open_engine
-from minidb.exceptions import (
-    TableExistsError,
-    UsageError,
-)
+from minidb.engines.locate import conceal, open_engine
+from minidb.exceptions import ConflictError, TableExistsError, UsageError
 from minidb.options import Durability, Options
 from minidb.schema import Schema
 from minidb.tables import catalog as catalogs
@@ -43,8 +40,9 @@ Parameters = ParamSpec("Parameters")
 class MiniDB(Care):
     """An open database. Safe from any thread; may be opened many times in one process, and by many processes.
 
-    ``location`` is the path of a folder, which is created when absent, or ``":memory:"`` for a database that lives as
-    long as this object. The options and what follows from them are those of ``minidb.options.Options``.
+    ``location`` is the path of a folder, which is created when absent, ``":memory:"`` for a database that lives as long
+    as this object, or a server's URL, as in ``docs/how-to/cluster.md``. The options and what follows from them are
+    those of ``minidb.options.Options``.
 
     >>> with MiniDB("mydb") as db:
     ...     users = db.create_table("users")
@@ -69,6 +67,8 @@ class MiniDB(Care):
         snapshot_warning_s: float | None = 60.0,
         allow_network_file_system: bool = False,
     ) -> None:
+        place = conceal(location)
+        del location  # a URL has a password in it, and there are tracebacks that show what is local
         self.options = Options(
             max_connections=max_connections,
             pool_timeout_s=pool_timeout_s,
@@ -81,7 +81,7 @@ class MiniDB(Care):
             snapshot_warning_s=snapshot_warning_s,
             allow_network_file_system=allow_network_file_system,
         )
-        self.engine = open_engine(location, self.options)
+        self.engine = open_engine(place, self.options)
         self.fork_count = 0
         self.epoch = 0
         self._is_closed = False
@@ -107,8 +107,13 @@ class MiniDB(Care):
                 self.catalog_of(snapshot)
         finally:
             snapshot.close()
-        if is_initialised or self.options.read_only:
-            return
+        if not is_initialised and not self.options.read_only:
+            try:
+                self._initialise()
+            except ConflictError:  # another program was quicker
+                self._prepare()
+
+    def _initialise(self) -> None:
         transaction = self.engine.begin_write(self.options.write_timeout_s)
         try:
             if not catalogs.is_initialised(transaction):  # another process may have been quicker
@@ -405,6 +410,8 @@ class MiniDB(Care):
         self.close()
 
     def __repr__(self) -> str:
+        if "engine" not in vars(self):
+            return "<MiniDB that could not be opened>"  # in the traceback that says why
         return f"<MiniDB at {self.location!r}{', closed' if self._is_closed else ''}>"
 
     def close_engine(self) -> None:

@@ -169,11 +169,8 @@ class PersistentMapping(MutableMapping[K, V]):
         Inside a transaction this is a savepoint of it; see ``Table.insert_many`` for one that is too large.
         """
         pairs = _pairs(items, named)
-        if self._database.current_transaction() is None:
+        with self._database.begin_transaction():  # and no call of its own, which may be repeated: pairs are used up
             self._write(mappings.put_many, pairs)
-        else:
-            with self._database.begin_transaction():
-                self._write(mappings.put_many, pairs)
 
     def clear(self) -> None:
         """Remove every item."""

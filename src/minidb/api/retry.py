@@ -36,13 +36,19 @@ def run(database: MiniDB, body: Callable[[Transaction], Result]) -> Result:
 
     Inside another transaction the body runs once, as a savepoint: only the outermost can be run again.
     """
-    if database.current_transaction() is not None:
+
+    def run_once() -> Result:
         with database.begin_transaction() as transaction:
             return body(transaction)
+
+    return run_once() if database.current_transaction() is not None else repeat(run_once)
+
+
+def repeat(attempt_once: Callable[[], Result]) -> Result:
+    """Call a function that runs a whole transaction; call it again after a conflict, at most ``ATTEMPTS`` times."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with database.begin_transaction() as transaction:
-                return body(transaction)
+            return attempt_once()
         except ConflictError:
             if attempt == ATTEMPTS:
                 raise

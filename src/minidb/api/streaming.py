@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+from minidb.api.retry import ATTEMPTS
 from minidb.engines.port import ReadTransaction
+from minidb.exceptions import ConflictError
 from minidb.tables.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -38,11 +40,20 @@ def _stream_in(transaction: Transaction, source: Source[Item]) -> Iterator[Item]
 
 def _stream_alone(database: MiniDB, connection: Connection | None, source: Source[Item]) -> Iterator[Item]:
     noted = database.open_snapshots.begin()
+    has_begun = False
     try:
-        with database.snapshot(connection) as (snapshot, catalog):
-            for item in source(snapshot, catalog):
-                yield item
-                if database.closed:
-                    database.require_open()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with database.snapshot(connection) as (snapshot, catalog):
+                    for item in source(snapshot, catalog):
+                        has_begun = True
+                        yield item
+                        if database.closed:
+                            database.require_open()
+            except ConflictError:  # where many write at once; once an item is out, there is no way back
+                if has_begun or attempt == ATTEMPTS:
+                    raise
+            else:
+                return
     finally:
         database.open_snapshots.end(noted)

@@ -106,7 +106,7 @@ class Transaction:
         try:
             self._read_catalog = database.catalog_of(self.bytes)
             if write is not None:
-                self.session = WriteSession(write, self._read_catalog)
+                self.session = WriteSession(write, self._read_catalog, database.engine.allot_ids)
         except BaseException:
             self.bytes.close()
             raise

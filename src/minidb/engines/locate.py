@@ -6,23 +6,53 @@ import os
 import re
 
 from minidb.engines.port import Engine, Replacement
-from minidb.exceptions import InvalidOptionError
+from minidb.engines.secret import Secret
+from minidb.exceptions import InvalidOptionError, MissingDependencyError
 from minidb.options import Options
 
 MEMORY = ":memory:"
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_URL = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
+_POSTGRESQL = re.compile(r"\s*postgres(ql)?:", re.IGNORECASE)
 
 
-def open_engine(location: str | os.PathLike[str], options: Options) -> Engine:
-    """Open the engine that a location names: ``":memory:"``, or the path of a folder.
+def conceal(location: str | os.PathLike[str]) -> str | os.PathLike[str] | Secret:
+    """Return a location so that it can be kept: what is or resembles a URL may hold a password."""
+    if isinstance(location, str) and (_URL.match(location) or _POSTGRESQL.match(location)):
+        return Secret(location)
+    return location
 
-    Raises ``InvalidOptionError`` for a URL (no engine of this version opens one) and what the engine raises.
+
+def open_engine(location: str | os.PathLike[str] | Secret, options: Options) -> Engine:
+    """Open the engine that a location names: ``":memory:"``, the path of a folder, or a server's URL.
+
+    Raises ``InvalidOptionError`` for a URL that no engine opens, ``MissingDependencyError`` where what opens it is not
+    installed, and what the engine raises.
     """
+    if isinstance(location, Secret):
+        scheme = _URL.match(location.reveal())
+        if scheme is not None and not _POSTGRESQL.match(scheme[0]):
+            # Only the scheme is named: the rest of a URL may hold a password.
+            raise InvalidOptionError(
+                f"No engine opens URLs that begin with {scheme[1]}://",
+                hint="give the path of a folder, or a URL that begins with postgresql://",
+                option="path",
+            )
+        try:
+            import psycopg  # noqa: F401  # whether it is there
+        except ImportError:
+            raise MissingDependencyError(
+                "A database on a server needs the package psycopg, which is not installed",
+                hint="pip install 'minidb-kv[postgres]'",
+                package="psycopg",
+                extra="postgres",
+            ) from None
+        from minidb.engines.postgres.engine import PostgresEngine
+
+        return PostgresEngine(location, options)
     if location == MEMORY:
         from minidb.engines.memory import MemoryEngine
 
         return MemoryEngine()
-    _refuse_url(location)
     from minidb.engines.lmdb.engine import LmdbEngine
 
     return LmdbEngine(location, options)
@@ -39,15 +69,8 @@ def begin_replacement(
     """
     if location == MEMORY:
         raise InvalidOptionError("A database in memory has no place that another could take", option="path")
-    _refuse_url(location)
+    if isinstance(conceal(location), Secret):
+        raise InvalidOptionError("A backup is restored into a folder, and not to a URL", option="path")
     from minidb.engines.lmdb.replacement import LmdbReplacement
 
     return LmdbReplacement(location, options, overwrite=overwrite, is_open_here=is_open_here)
-
-
-def _refuse_url(location: str | os.PathLike[str]) -> None:
-    if isinstance(location, str) and (scheme := _URL.match(location)):
-        # Only the scheme is named: the rest of a URL may hold a password.
-        raise InvalidOptionError(
-            f"No engine opens URLs that begin with {scheme[0]}", hint="give the path of a folder", option="path"
-        )

@@ -69,6 +69,8 @@ class MemoryEngine:
 
     capabilities = Capabilities(name="memory", max_key_bytes=511, is_durable=False, has_many_writers=False)
     location = ":memory:"
+    allot_ids = None
+    read_newest = None
 
     def __init__(self) -> None:
         self._spaces: dict[Space, _MemorySpace] = {CATALOG: _MemorySpace()}

@@ -9,7 +9,7 @@ Order is the order of ``bytes`` in Python. A range is ``[start, stop)``; ``None`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NewType, Protocol
 
@@ -178,6 +178,22 @@ class Engine(Protocol):
     @property
     def location(self) -> str:
         """Where the data lives, for messages. Holds no secret."""
+        ...
+
+    @property
+    def allot_ids(self) -> Callable[[Space, int], range] | None:
+        """Give out so many ids of a space, that nobody else has or ever had, outside of any transaction.
+
+        None where one writer works at a time and may take those after the highest: there ids have no gaps.
+        """
+        ...
+
+    @property
+    def read_newest(self) -> Callable[[Space, bytes], tuple[int, bytes | None]] | None:
+        """Read one key of the newest state in one step: the state's generation, and the value or None.
+
+        A generation of -1 says nothing of the key: begin a snapshot. None where that is as quick at once.
+        """
         ...
 
     def begin_read(self) -> ReadTransaction:

@@ -24,8 +24,12 @@ FoundMany = tuple[list[bytes], list[Record]]
 def find(transaction: ReadTransaction, table: TableBinding, row_id: object) -> Found | None:
     """Return the row that has an id, or None."""
     key = table.key_of_id(row_id)
-    data = None if key is None else transaction.get(table.space, key)
-    if key is None or data is None:
+    return None if key is None else found(table, key, transaction.get(table.space, key))
+
+
+def found(table: TableBinding, key: bytes, data: bytes | None) -> Found | None:
+    """Return the row of a key and what is stored there, if anything is."""
+    if data is None:
         return None
     try:
         return key, table.decode_record(data)
@@ -37,8 +41,8 @@ def find_many(transaction: ReadTransaction, table: TableBinding, row_ids: Iterab
     """Return the rows that have these ids, in the order asked, with None for ids that no row has."""
     keys = [table.key_of_id(row_id) for row_id in row_ids]
     wanted = sorted({key for key in keys if key is not None})
-    found = dict(zip(wanted, transaction.get_many(table.space, wanted), strict=True))
-    return [None if key is None or (data := found[key]) is None else (key, _decode(table, key, data)) for key in keys]
+    stored = dict(zip(wanted, transaction.get_many(table.space, wanted), strict=True))
+    return [None if key is None or (data := stored[key]) is None else (key, _decode(table, key, data)) for key in keys]
 
 
 def exists(transaction: ReadTransaction, table: TableBinding, row_id: object) -> bool:

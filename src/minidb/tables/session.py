@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from minidb.encoding.integers import decode_integer, encode_integer
-from minidb.engines.port import WriteTransaction
+from minidb.engines.port import Space, WriteTransaction
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import SEQUENCES, Catalog
 
@@ -11,11 +13,15 @@ from minidb.tables.catalog import SEQUENCES, Catalog
 class WriteSession:
     """What the functions of ``tables.writing`` share within one transaction. One thread uses it."""
 
-    __slots__ = ("_next_ids", "bytes", "catalog")
+    __slots__ = ("_allot_ids", "_next_ids", "bytes", "catalog")
 
-    def __init__(self, transaction: WriteTransaction, catalog: Catalog) -> None:
+    def __init__(
+        self, transaction: WriteTransaction, catalog: Catalog, allot_ids: Callable[[Space, int], range] | None = None
+    ) -> None:
+        """``allot_ids`` is what the engine offers for many writers; None: ids are those after the highest."""
         self.bytes = transaction
         self.catalog = catalog
+        self._allot_ids = allot_ids
         self._next_ids: dict[int, int] = {}
 
     def current(self, table: TableBinding) -> TableBinding:
@@ -29,24 +35,32 @@ class WriteSession:
         """Return the automatic id that the table's next row gets."""
         next_id = self._next_ids.get(table.definition.id)
         if next_id is None:
-            highest = max(self._last_id(table), self._mark(table))
-            next_id = self._next_ids[table.definition.id] = highest + 1
+            if self._allot_ids is not None:
+                next_id = self._allot_ids(table.space, 1).start
+            else:
+                next_id = max(self._last_id(table), self._mark(table)) + 1
+            self._next_ids[table.definition.id] = next_id
         return next_id
 
     def take_ids(self, table: TableBinding, count: int) -> range:
         """Give out ids."""
+        if self._allot_ids is not None:
+            seen = self._next_ids.pop(table.definition.id, None)
+            return range(seen, seen + 1) if seen is not None and count == 1 else self._allot_ids(table.space, count)
         first = self.next_id(table)
         self._next_ids[table.definition.id] = first + count
         return range(first, first + count)
 
     def keep_from_reuse(self, table: TableBinding, row_id: int) -> None:
         """Note that a row is being deleted, so that its id is not given out again."""
+        if self._allot_ids is not None:
+            return
         if row_id == self.next_id(table) - 1 and self._mark(table) < row_id:
             self.bytes.put_many(SEQUENCES, {encode_integer(table.definition.id): encode_integer(row_id)})
 
     def keep_all_from_reuse(self, table: TableBinding) -> None:
         """Note that every row is being deleted."""
-        if self.next_id(table) > 1:
+        if self._allot_ids is None and self.next_id(table) > 1:
             self.keep_from_reuse(table, self.next_id(table) - 1)
 
     def forget_table(self, table_id: int) -> None:

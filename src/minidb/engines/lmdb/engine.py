@@ -20,6 +20,8 @@ class LmdbEngine:
     """An ``Engine`` on a folder. Several may share one open environment of the process."""
 
     capabilities = Capabilities(name="lmdb", max_key_bytes=511, is_durable=True, has_many_writers=False)
+    allot_ids = None
+    read_newest = None
 
     def __init__(self, location: str | os.PathLike[str], options: Options, *, spill_bytes: int = SPILL_BYTES) -> None:
         self._environment = registry.acquire(location, options)

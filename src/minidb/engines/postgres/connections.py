@@ -1,0 +1,311 @@
+"""Connections to the server: opened when none is idle, kept when they come back clean.
+
+How many are in use is bounded above the engine, by the pool of the database: a second queue here could only add waiting
+to waiting. So this is a heap of idle connections, and no pool: it has neither limit nor timeouts nor threads, which a
+fork would leave behind. Beside those that the pool counts there may be one for a moment that allots ids, and one for
+each call that shares its thread's place in the pool.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from minidb.engines.postgres.address import Address
+from minidb.engines.postgres.arrays import ByteaArray, ByteaArrayDumper
+from minidb.engines.postgres.dialect import POSTGRESQL, dialect_of
+from minidb.engines.postgres.errors import refusal, translate, translate_commit
+from minidb.exceptions import CommitUnknownError, MiniDBError
+from minidb.options import Options
+
+_log = logging.getLogger("minidb.engine")
+
+LONGEST_IDLE_S: Final = 3600
+"""So long may a transaction do nothing before the server ends it. It keeps the server from clearing up what is old."""
+
+SETTINGS: Final[Mapping[str, str]] = {
+    "search_path": "pg_catalog, pg_temp",
+    "default_transaction_isolation": "serializable",
+    "idle_in_transaction_session_timeout": f"{LONGEST_IDLE_S}s",
+    # A timeout that comes while a commit waits for a standby would end the wait, and call the commit a success.
+    "statement_timeout": "0",
+}
+
+PREPARED_STATEMENTS: Final = 2000
+"""So many stay prepared on a connection: a dozen for each space that it has used."""
+
+Statement = tuple[str, Sequence[object]]
+"""The text of a statement, and its parameters."""
+
+Answer = TypeVar("Answer")
+
+Line = tuple[Any, ...]  # Any: columns are what the statement asks for
+
+
+class ServerConnection:
+    """One session on the server. One thread at a time."""
+
+    __slots__ = (
+        "__weakref__",
+        "_binary",
+        "_connection",
+        "_has_warned",
+        "_shown",
+        "_text",
+        "dialect",
+        "is_at_work",
+        "is_standby",
+        "timeout_s",
+        "version",
+    )
+
+    def __init__(self, connection: psycopg.Connection[Line], shown: str, *, timeout_s: float) -> None:
+        """``shown`` is what messages call the server; ``timeout_s`` what they say a lock was waited for."""
+        self._connection = connection
+        self._shown = shown
+        self._has_warned = False
+        self.is_at_work = False
+        """Whether a statement runs; also for ever after a signal's exception has cut one short."""
+        connection.adapters.register_dumper(ByteaArray, ByteaArrayDumper)  # first: a cursor takes a copy
+        self._binary = connection.cursor(binary=True)
+        self._text = connection.cursor()
+        self.timeout_s = timeout_s
+        self.version = ""
+        """What the server says that it is."""
+        self.dialect = POSTGRESQL
+        self.is_standby = False
+        connection.prepare_threshold = 0
+        connection.prepared_max = PREPARED_STATEMENTS
+        connection.add_notice_handler(self._notice)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the next transaction may use it."""
+        return not self.is_at_work and self._connection.pgconn.transaction_status == TransactionStatus.IDLE
+
+    # Statements go as bytes: psycopg asks for text that is a literal, as a guard against what a user might put into it.
+    # Here ``statements`` makes them all, of nothing but identifiers.
+    #
+    # An error is raised where psycopg's own is no longer handled, and from a list: held by a variable of the frame
+    # that raises it, it would keep that frame alive, and with it the whole engine.
+
+    def begin(self, statement: str) -> tuple[int, int]:
+        """Begin a transaction, and return the state that it begins on: the generation, and the next space's number."""
+
+        def run() -> Line:
+            self._text.execute(statement.encode(), (), prepare=False)
+            self._text.nextset()
+            return self._text.fetchone() or (0, 0)
+
+        generation, next_space = self._answer(run)
+        return int(generation), int(next_space)
+
+    def rows(self, statement: str, *parameters: object) -> list[Line]:
+        """Run a statement, and return the rows of its answer."""
+        return self._answer(lambda: self._binary.execute(statement.encode(), parameters).fetchall())
+
+    def row(self, statement: str, *parameters: object) -> Line | None:
+        """Run a statement, and return the first row of its answer."""
+        return self._answer(lambda: self._binary.execute(statement.encode(), parameters).fetchone())
+
+    def run_alone(self, *statements: str) -> None:
+        """Run statements one after another, each a transaction of its own unless they say otherwise."""
+
+        def run() -> None:
+            for statement in statements:
+                self._text.execute(statement.encode(), (), prepare=False)
+
+        self._answer(run)
+
+    def _answer(self, work: Callable[[], Answer]) -> Answer:
+        failures: list[MiniDBError] = []
+        self.is_at_work = True  # and stays so where a signal's exception cuts it short: nobody knows what comes next
+        try:
+            answer = work()
+        except psycopg.Error as error:
+            failures.append(self._failure(error))
+        else:
+            self.is_at_work = False
+            return answer
+        self.is_at_work = False
+        raise failures.pop()
+
+    def wait_for_locks(self, timeout_s: float) -> None:
+        """Wait no longer for a lock in the rest of the transaction."""
+        self.row("SELECT set_config('lock_timeout', %b::text, true)", _milliseconds(timeout_s))
+
+    def run(self, statements: Iterable[Statement]) -> None:
+        """Run statements, all in one pipeline. After the first that fails, none runs."""
+        failures = self._run_all(statements, self._failure)
+        if failures:
+            raise failures.pop()
+
+    def commit(self, statements: Iterable[Statement]) -> None:
+        """Run statements and commit, all in one pipeline. Raises ``CommitUnknownError`` where no answer came."""
+        self._has_warned = False
+        failures = self._run_all((*statements, ("COMMIT", ())), self._commit_failure)
+        if failures:
+            raise failures.pop()
+        if self._has_warned:
+            raise CommitUnknownError(
+                "The server warned while it committed: a standby may not have the transaction yet",
+                hint="somebody has ended its wait for the standby; the transaction is committed on the primary",
+                path=self._shown,
+            )
+
+    def roll_back(self) -> None:
+        """End the transaction, if one is open; a connection on which that cannot be done is closed."""
+        if self.is_at_work:
+            self.close()  # the server rolls back what it finds open
+        elif not self.is_clean:
+            try:
+                self.run_alone("ROLLBACK")
+            except MiniDBError:
+                self.close()  # nothing of the transaction is left on the server either
+
+    def close(self) -> None:
+        """Close the session. May be called again."""
+        self._connection.close()
+
+    def _run_all(
+        self, statements: Iterable[Statement], translated: Callable[[psycopg.Error], MiniDBError]
+    ) -> list[MiniDBError]:
+        """Run statements in one pipeline, and return the first failure, if there is one."""
+        failures: list[MiniDBError] = []
+        self.is_at_work = True  # as in _answer
+        try:
+            with self._connection.pipeline():
+                try:
+                    for statement, parameters in statements:
+                        self._binary.execute(statement.encode(), parameters)
+                except psycopg.Error as error:  # caught inside, since psycopg would log what leaves the block
+                    failures.append(translated(error))
+        except psycopg.Error as error:
+            failures.append(translated(error))
+        self.is_at_work = False
+        return failures[:1]
+
+    def _failure(self, error: psycopg.Error) -> MiniDBError:
+        return translate(error, self._shown, timeout_s=self.timeout_s)
+
+    def _commit_failure(self, error: psycopg.Error) -> MiniDBError:
+        return translate_commit(error, self._shown, timeout_s=self.timeout_s)
+
+    def _notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        self._has_warned |= diagnostic.severity_nonlocalized == "WARNING"
+
+
+class Connections:
+    """The connections of one engine. Safe from any thread: each operation is a single one on a deque or a set."""
+
+    def __init__(self, address: Address, options: Options) -> None:
+        self._address = address
+        self._options = options
+        self._idle: deque[ServerConnection] = deque()
+        # So that a transaction which is garbage ends its connection itself: psycopg would warn of it first.
+        self._lent: set[ServerConnection] = set()
+        self.fork_count = 0
+
+    def take(self) -> ServerConnection:
+        """Return an idle connection, or a new one. Raises ``EngineUnavailableError``."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return self.open()
+        self._lent.add(connection)
+        return connection
+
+    def give_back(self, connection: ServerConnection) -> None:
+        """Keep a connection for the next one, if no transaction is open on it and it is whole."""
+        if connection.is_clean:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        self._lent.discard(connection)
+
+    def open(self) -> ServerConnection:
+        """Return a new connection with its settings made."""
+        connection = self._connect()
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._lent.add(connection)
+        _log.debug("connected", extra={"location": str(self._address)})
+        return connection
+
+    def _connect(self) -> ServerConnection:
+        shown, timeout_s = str(self._address), self._options.write_timeout_s
+        failures: list[MiniDBError] = []  # as in ServerConnection
+        try:
+            return ServerConnection(self._address.connect(), shown, timeout_s=timeout_s)
+        except psycopg.Error as error:
+            failures.append(refusal(error, shown))
+        raise failures.pop()
+
+    def _prepare(self, connection: ServerConnection) -> None:
+        """Ask what the server is, and set what must not depend on its configuration."""
+        row = connection.row("SELECT version(), current_setting('synchronous_commit', true)")
+        assert row is not None, "a select without a table has one row"
+        version, synchronous_commit = row
+        connection.version = version
+        connection.dialect = dialect_of(version)
+        settings = {
+            **SETTINGS,
+            **connection.dialect.settings,
+            "lock_timeout": _milliseconds(self._options.write_timeout_s),
+        }
+        if connection.dialect.has_relaxed_commit:
+            if self._options.durability != "full":
+                settings["synchronous_commit"] = "off"
+            elif synchronous_commit == "off":
+                settings["synchronous_commit"] = "on"  # what is stronger stays as the server has it
+        calls = ", ".join("set_config(%b::text, %b::text, false)" for _ in settings)
+        connection.row(f"SELECT {calls}", *chain.from_iterable(settings.items()))
+        if connection.dialect.has_standbys:
+            row = connection.row("SELECT pg_is_in_recovery()")
+            connection.is_standby = row == (True,)
+
+    def forget_idle(self) -> None:
+        """Close the idle connections: one was found to be lost, and so are most others."""
+        while self._idle:
+            try:
+                self._idle.pop().close()
+            except IndexError:
+                break
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.forget_idle()
+        while self._lent:
+            try:
+                self._lent.pop().close()
+            except KeyError:
+                break
+
+    def abandon_in_child(self) -> None:
+        """Give up what a forked child has inherited. To close it would end the parent's sessions."""
+        _inherited.append((self._idle, self._lent))
+        self._idle = deque()
+        self._lent = set()
+        self.fork_count += 1
+
+
+def _milliseconds(seconds: float) -> str:
+    # 0 would mean: for ever.
+    return f"{min(max(1, round(seconds * 1000)), 2**31 - 1)}ms"
+
+
+_inherited: list[object] = []
+
+
+def keep_inherited(connection: ServerConnection) -> None:
+    """Keep a connection of the parent process from being closed by this child's garbage collector."""
+    _inherited.append(connection)

@@ -1,0 +1,76 @@
+"""Ids of rows, allotted in blocks outside of transactions.
+
+Two transactions that each took the id after the highest would conflict, on whatever machines they are. So a program
+takes a block of ids for itself, in a small transaction of its own, and gives them out without asking anybody. Blocks
+grow as they are used up; what a program has not used when it ends is never given out: ids are unique and rise within
+one program, and have gaps.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from psycopg.types.numeric import Int8
+
+from minidb.engines.port import Space
+from minidb.engines.postgres.connections import Connections, ServerConnection
+from minidb.engines.postgres.statements import Statements
+from minidb.exceptions import ConflictError
+
+LARGEST_BLOCK: Final = 10_000
+ATTEMPTS: Final = 20
+"""Where a server knows no isolation but the serializable one, two allotments at once may conflict."""
+
+
+class IdBlocks:
+    """The blocks of one engine. Safe from any thread."""
+
+    def __init__(self, connections: Connections, statements: Statements) -> None:
+        self._connections = connections
+        self._statements = statements
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget all blocks, as a forked child must: its parent gives out what is left of them."""
+        self._lock = threading.Lock()
+        self._blocks: dict[Space, range] = {}
+        self._sizes: dict[Space, int] = {}
+
+    def allot(self, space: Space, count: int) -> range:
+        """Return so many ids that follow one another, and that nobody else has or ever had."""
+        with self._lock:
+            block = self._blocks.get(space, range(0))
+            while len(block) < count:
+                size = self._sizes[space] = min(LARGEST_BLOCK, 2 * self._sizes.get(space, 0) or 1)
+                asked = max(size, count - len(block))
+                first = self._ask(space, asked)
+                # Where another program has taken ids meanwhile, the rest of the old block is a gap.
+                start = block.start if block and block.stop == first else first
+                block = range(start, first + asked)
+            self._blocks[space] = block[count:]
+            return block[:count]
+
+    def _ask(self, space: Space, count: int) -> int:
+        connection = self._connections.take()
+        try:
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    return self._ask_once(connection, space, count)
+                except ConflictError:
+                    connection.roll_back()
+                    if attempt == ATTEMPTS:
+                        raise
+            raise AssertionError("the last attempt returns or raises")
+        finally:
+            connection.roll_back()
+            self._connections.give_back(connection)
+
+    def _ask_once(self, connection: ServerConnection, space: Space, count: int) -> int:
+        statements = self._statements
+        opening = (statements.begin_allotment, *filter(None, (statements.relax_commit,)))
+        connection.run_alone("; ".join(opening))
+        row = connection.row(statements.allot_ids, space, Int8(count), Int8(count))
+        assert row is not None, "an upsert that returns has one row"
+        connection.run_alone(statements.commit)
+        return int(row[0]) - count
