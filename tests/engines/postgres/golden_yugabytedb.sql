@@ -37,7 +37,7 @@ space.delete: DELETE FROM "minidb"."space_7" WHERE key = ANY(%b::bytea[])
 space.get: SELECT value FROM "minidb"."space_7" WHERE key = %b
 space.get_many: SELECT key, value FROM "minidb"."space_7" WHERE key = ANY(%b::bytea[])
 space.insert: INSERT INTO "minidb"."space_7" (key, value) SELECT key, value FROM unnest(%b::bytea[], %b::bytea[]) AS new (key, value)
-space.newest: SELECT generation, (SELECT value FROM "minidb"."space_7" WHERE key = %b) FROM "minidb"."state"
+space.newest: SELECT generation, (SELECT value FROM "minidb"."space_7" WHERE key = $1) FROM "minidb"."state"
 space.number: 7
 space.put: INSERT INTO "minidb"."space_7" (key, value) SELECT key, value FROM unnest(%b::bytea[], %b::bytea[]) AS new (key, value) ON CONFLICT (key) DO UPDATE SET value = excluded.value
 space.page(key, reverse=False, has_stop=False): SELECT key FROM "minidb"."space_7" WHERE key >= %b ORDER BY key LIMIT %b

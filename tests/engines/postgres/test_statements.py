@@ -50,9 +50,9 @@ def test_the_statements_are_those_that_were_reviewed(dialect: Dialect) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 def test_a_schema_is_an_identifier_and_never_text(dialect: Dialect) -> None:
-    quoted = '"' + NASTY_SCHEMA.replace('"', '""').replace("%", "%%") + '"'
+    quoted = '"' + NASTY_SCHEMA.replace('"', '""') + '"'
     for line in all_statements(dialect, NASTY_SCHEMA):
-        assert "DROP SCHEMA" not in line.replace(quoted, "")
+        assert "DROP SCHEMA" not in line.replace("%%", "%").replace(quoted, "")
 
 
 def test_the_server_is_known_by_what_it_says() -> None:

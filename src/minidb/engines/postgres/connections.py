@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ExecStatus, Format, TransactionStatus
 
 from minidb.engines.postgres.address import Address
 from minidb.engines.postgres.arrays import ByteaArray, ByteaArrayDumper
@@ -56,6 +56,7 @@ class ServerConnection:
         "_binary",
         "_connection",
         "_has_warned",
+        "_prepared",
         "_shown",
         "_text",
         "dialect",
@@ -70,6 +71,7 @@ class ServerConnection:
         self._connection = connection
         self._shown = shown
         self._has_warned = False
+        self._prepared: set[bytes] = set()
         self.is_at_work = False
         """Whether a statement runs; also for ever after a signal's exception has cut one short."""
         connection.adapters.register_dumper(ByteaArray, ByteaArrayDumper)  # first: a cursor takes a copy
@@ -113,6 +115,24 @@ class ServerConnection:
     def row(self, statement: str, *parameters: object) -> Line | None:
         """Run a statement, and return the first row of its answer."""
         return self._answer(lambda: self._binary.execute(statement.encode(), parameters).fetchone())
+
+    def read_newest(self, number: int, statement: str, key: bytes) -> tuple[int, bytes | None] | None:
+        """Return a generation and a value by a statement of the space of a number; None if that failed.
+
+        By libpq's own call, which waits without looking at signals: 33 µs, and 53 by psycopg's cursor.
+        """
+        try:
+            server = self._connection.pgconn
+            name = b"newest_%d" % number
+            if name not in self._prepared:
+                if server.prepare(name, statement.encode()).status != ExecStatus.COMMAND_OK:
+                    return None
+                self._prepared.add(name)
+            result = server.exec_prepared(name, [key], [Format.BINARY], Format.BINARY)
+            generation = result.get_value(0, 0) if result.status == ExecStatus.TUPLES_OK else None
+            return None if generation is None else (int.from_bytes(generation, "big"), result.get_value(0, 1))
+        except psycopg.Error:
+            return None
 
     def run_alone(self, *statements: str) -> None:
         """Run statements one after another, each a transaction of its own unless they say otherwise."""

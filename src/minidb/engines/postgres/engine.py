@@ -15,7 +15,7 @@ from minidb.engines.postgres.statements import Statements
 from minidb.engines.postgres.transactions import KnownSpaces, PostgresBase, PostgresSnapshot
 from minidb.engines.secret import Secret
 from minidb.engines.write_buffer import SPILL_BYTES, BufferedTransaction
-from minidb.exceptions import ConflictError, EngineUnavailableError, ReadOnlyError
+from minidb.exceptions import EngineUnavailableError, ReadOnlyError
 from minidb.options import Options
 
 _log = logging.getLogger("minidb.engine")
@@ -82,12 +82,10 @@ class PostgresEngine:
             return -1, None
         connection = self._connections.take()
         try:
-            row = connection.row(statements.newest, key)
-        except (ConflictError, EngineUnavailableError):
-            return -1, None  # the long way finds out what it is
+            found = connection.read_newest(statements.number, statements.newest, key)
         finally:
             self._connections.give_back(connection)
-        return (-1, None) if row is None else (row[0], row[1])
+        return (-1, None) if found is None else found  # the long way finds out what it is
 
     def _begin(self, *, is_write: bool) -> tuple[ServerConnection, int, int]:
         connection = self._connections.take()

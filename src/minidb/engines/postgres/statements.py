@@ -36,7 +36,9 @@ class SpaceStatements:
         self._table = table = _name(schema, f"space_{number}")
         pairs = "FROM unnest(%b::bytea[], %b::bytea[]) AS new (key, value)"
         self.get = f"SELECT value FROM {table} WHERE key = %b"  # noqa: S608  # here and below: names made by psycopg.sql
-        self.newest = f"SELECT generation, ({self.get}) FROM {_name(schema, 'state')}"  # noqa: S608
+        # For libpq itself, whose parameters are $1 and whose percent signs stand alone.
+        newest = f"SELECT generation, (SELECT value FROM {table} WHERE key = $1) FROM {_name(schema, 'state')}"  # noqa: S608
+        self.newest = newest.replace("%%", "%")
         self.get_many = f"SELECT key, value FROM {table} WHERE key = ANY(%b::bytea[])"  # noqa: S608
         self.count = f"SELECT count(*) FROM {table}"  # noqa: S608
         self.insert = f"INSERT INTO {table} (key, value) SELECT key, value {pairs}"
