@@ -70,7 +70,9 @@ def begin_replacement(
     if location == MEMORY:
         raise InvalidOptionError("A database in memory has no place that another could take", option="path")
     if isinstance(conceal(location), Secret):
-        raise InvalidOptionError("A backup is restored into a folder, and not to a URL", option="path")
+        raise InvalidOptionError(
+            "A database on a server cannot be replaced whole", hint="give the path of a folder", option="path"
+        )
     from minidb.engines.lmdb.replacement import LmdbReplacement
 
     return LmdbReplacement(location, options, overwrite=overwrite, is_open_here=is_open_here)

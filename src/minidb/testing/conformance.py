@@ -4,8 +4,7 @@
 
     check_engine(lambda: MyEngine(make_a_fresh_folder()))
 
-``make_engine`` returns a new and empty engine each time. Each check gets one of its own and is called with it alone, so
-that a test runner can also take them one by one from ``ENGINE_CHECKS``.
+``make_engine`` returns a new and empty engine each time. Test runners can take the checks from ``ENGINE_CHECKS``.
 """
 
 from __future__ import annotations
