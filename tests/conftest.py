@@ -41,7 +41,7 @@ def postgres_url(postgres_server: Server) -> Iterator[str]:
     postgres_server.drop(schema)
 
 
-ON_A_SERVER_IN_EVERY_RUN = {"test_transaction", "test_retry", "test_database", "test_pool", "test_catalog"}
+ON_A_SERVER_IN_EVERY_RUN = {"test_transaction", "test_retry"}
 """Of the tests that run at each kind of place, those that show most of a server. The others are slow there."""
 
 

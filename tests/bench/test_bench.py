@@ -48,6 +48,7 @@ def run_bench(*options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_one_command_runs_every_workload_of_every_rival(tmp_path: Path) -> None:
     json_file = tmp_path / "figures.json"
     completed = run_bench("--rows", str(ROWS), "--rounds", "1", "--json", str(json_file))

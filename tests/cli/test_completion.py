@@ -11,6 +11,8 @@ from tests.cli.conftest import ENVIRONMENT, Run
 
 from minidb import MiniDB
 
+pytestmark = pytest.mark.slow  # each starts programs on a terminal
+
 
 def completed(folder: Path, line: str, **environment: str) -> list[str]:
     """Return what bash is proposed for the last word of a line."""

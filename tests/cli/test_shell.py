@@ -163,6 +163,7 @@ def terminal(shop: str, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
         os.close(terminal.master)
 
 
+@pytest.mark.slow
 def test_the_prompt_runs_verbs_and_survives_errors_and_interrupts(terminal: Terminal) -> None:
     terminal.expect("minidb>")
     terminal.type("get users Ada --fields age\r")
@@ -188,6 +189,7 @@ def test_the_prompt_runs_verbs_and_survives_errors_and_interrupts(terminal: Term
     assert terminal.process.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_what_runs_and_undoes_it(terminal: Terminal, shop: str, tmp_path: Path) -> None:
     with (tmp_path / "big.csv").open("w") as file:
         file.writelines(["a,b\n", *(f"{number},text {number}\n" for number in range(1_000_000))])

@@ -14,6 +14,8 @@ from minidb.schema import IntegerField, Schema, StringField
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
+pytestmark = pytest.mark.slow  # each starts programs on a terminal
+
 
 def shown(folder: Path, *arguments: str, columns: int = 80, **environment: str) -> list[str]:
     code, text = run_on_terminal(folder, *arguments, columns=columns, **environment)

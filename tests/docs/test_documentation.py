@@ -30,6 +30,9 @@ import pytest
 import minidb
 
 REPOSITORY = Path(__file__).parents[2]
+LONG_PAGES = [REPOSITORY / "docs" / "reference" / "command-line.md"]
+"""Pages with a hundred programs to start."""
+
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 PREPARATIONS = ("pip ", "python -m pip ", "python -m venv ", "python -m pytest", "git ", "cd ", "source ", ".ci/run")
@@ -158,7 +161,13 @@ def run_page(page: Path, folder: Path, programs: Path, monkeypatch: pytest.Monke
     session.run()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=str(page.relative_to(REPOSITORY)), marks=[pytest.mark.slow] * (page in LONG_PAGES))
+        for page in PAGES
+    ],
+)
 def test_every_block_of_the_page_runs(
     page: Path, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
