@@ -42,7 +42,8 @@ class Options:
     max_size_bytes: int | None = None
     """Bytes that the data may take on disk, then ``StorageFullError``. None: as much as the disk holds.
 
-    An eighth of them, at least 64 KiB, is kept for deleting, so that a full database can be emptied.
+    An eighth of them is kept for deleting, so that a full database can be emptied: at least 256 KiB, but no more than
+    half.
     """
 
     slow_query_ms: float | None = None

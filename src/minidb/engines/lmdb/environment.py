@@ -62,10 +62,12 @@ MAX_SLOTS: Final = 4096
 MAP_BYTES: Final = (1 << 40, 1 << 36, 1 << 32, 1 << 30)
 """Address space to reserve, the first that the host grants. It costs neither memory nor disk."""
 
-SMALLEST_RESERVE_BYTES: Final = 64 * 1024
 RESERVED_SHARE: Final = 8
-"""A limit on the size keeps an eighth of it, or the smallest reserve, for deleting: LMDB writes pages anew before it
-can use the old ones again, so a map full of rows could never be emptied (measured: 490 of 736 deletes failed)."""
+SMALLEST_RESERVE_BYTES: Final = 256 * 1024
+LARGEST_RESERVED_SHARE: Final = 2
+"""A limit on the size keeps an eighth of it for deleting, or a quarter of a MiB, but no more than half: LMDB writes pages
+anew before it can use the old ones again, so a map full of rows could never be emptied (measured: 490 of 736 deletes
+failed). To delete a row copies up to 22 pages, and they can be used again two commits later."""
 
 MAX_READERS: Final = 2048
 SPARE_READ_TRANSACTIONS: Final = 32
@@ -370,7 +372,7 @@ class Environment:
         That must stay free inside the data file, and is not to be had by what grows.
         """
         limit = self._map_bytes
-        if limit is not None and used_bytes > limit - max(SMALLEST_RESERVE_BYTES, limit // RESERVED_SHARE):
+        if limit is not None and used_bytes > limit - _reserved_bytes(limit):
             return full(str(self.folder))
         if lent_bytes:
             status = os.stat(self._data_file)
@@ -435,6 +437,10 @@ def _identity_of(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _reserved_bytes(limit: int) -> int:
+    return max(limit // RESERVED_SHARE, min(SMALLEST_RESERVE_BYTES, limit // LARGEST_RESERVED_SHARE))
 
 
 def _slot_name(slot: int) -> bytes:
