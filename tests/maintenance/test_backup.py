@@ -136,6 +136,21 @@ def test_a_value_overwritten_by_a_shorter_one_in_one_transaction_is_restored(
         assert copy.get_table("notes").query(row_id)["text"] == "y" * 200
 
 
+def test_the_name_of_a_new_folder_of_backups_is_flushed(
+    folder_database: MiniDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    flush = os.fsync
+
+    def note(descriptor: int) -> None:
+        flushed.append(os.fstat(descriptor).st_ino)
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    folder_database.backup(tmp_path / "folder", keep=1)
+    assert tmp_path.stat().st_ino in flushed
+
+
 def test_what_was_restored_is_private(folder_database: MiniDB, tmp_path: Path) -> None:
     previous = os.umask(0)
     try:

@@ -22,7 +22,7 @@ from minidb.maintenance.backup_format import Manifest, Writer
 from minidb.maintenance.compression import SUFFIXES, Compression, compressing, decompressing, require_known
 from minidb.maintenance.progress import Progress
 from minidb.maintenance.streams import Target, Write, as_path, flush, is_path, writer_of
-from minidb.maintenance.whole_file import WholeFile, cannot_write
+from minidb.maintenance.whole_file import WholeFile, cannot_write, flush_folder
 from minidb.tables import catalog as catalogs
 from minidb.version import __version__
 
@@ -57,8 +57,9 @@ def backup(
         return manifest
     path = as_path(target)
     try:
-        if keep is not None:
+        if keep is not None and not path.is_dir():
             path.mkdir(mode=0o700, exist_ok=True)
+            flush_folder(path.parent)  # or the backups would be lost in a power failure with their folder
         if not path.is_dir():
             with WholeFile(path) as file:
                 _write_checked(snapshot, file, manifest, compression, progress)
