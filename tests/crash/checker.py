@@ -50,9 +50,9 @@ class Expected:
         """``before`` are the states of the writer's part, of which one was there when the ledger was begun."""
         tokens = {token for model in before for token in model if is_row(token)}
         is_owed = any(before) or ledger.ready is not None
-        if ledger.ready is None:
+        if ledger.ready is None and ledger.pending is None:
             return cls(before, frozenset(tokens), {}, is_owed)
-        acknowledged = dict(before[ledger.ready])
+        acknowledged = dict(before[ledger.ready or 0])
         for operation in ledger.done:
             apply_to_model(acknowledged, operation)
             tokens |= named_tokens(operation)
@@ -74,16 +74,20 @@ class Outcome:
     pending_absent: int = 0
 
 
-def check(folder: Path, expected: Mapping[str, Expected], *, reads_first: bool = True) -> Outcome:
+def check(
+    folder: Path, expected: Mapping[str, Expected], *, reads_first: bool = True, comes_whole: bool = False
+) -> Outcome:
     """Return what was found; raise ``CheckFailedError`` unless it is right. ``expected`` is by owner.
 
     With ``reads_first`` the database is looked at through a read-only opening first, which can repair nothing. Then it
-    is opened and written to.
+    is opened and written to. One that ``comes_whole`` has all its rows from the first moment on, if it is there.
     """
     try:
-        if reads_first and not _is_absent(folder, expected):
+        if (reads_first or comes_whole) and not _is_absent(folder, expected):
             with MiniDB(folder, read_only=True) as database:
-                check_open(database, expected)
+                rows = check_open(database, expected).rows
+            is_whole = (one.is_owed or part_of(rows, owner) == one.possible[-1] for owner, one in expected.items())
+            _require(not comes_whole or all(is_whole), "a database is there before its rows")
         with MiniDB(folder, write_timeout_s=WRITE_TIMEOUT_S) as database:
             outcome = check_open(database, expected)
             _check_next_writes(database, outcome.rows, expected)
@@ -93,6 +97,31 @@ def check(folder: Path, expected: Mapping[str, Expected], *, reads_first: bool =
     except Exception as error:
         raise CheckFailedError(f"{type(error).__name__}: {error}") from error
     return outcome
+
+
+def check_backup(file: Path, fresh: Path, expected: Mapping[str, Expected]) -> Outcome:
+    """Check a backup, whose name only a whole one may have, by restoring it to a ``fresh`` folder."""
+    if not file.exists():
+        _require(not any(one.is_owed for one in expected.values()), "the backup is gone")
+        return Outcome({})
+    _restore(file, fresh)
+    return check(fresh, expected, comes_whole=True)
+
+
+def check_backups(folder: Path, fresh: Path, expected: Mapping[str, Expected]) -> Outcome:
+    """Check the newest backup of a folder of them, and that the others are whole."""
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) if folder.exists() else []
+    for name in names[:-1]:
+        _restore(folder / name, fresh / name)
+    newest = names[-1] if names else "none"
+    return check_backup(folder / newest, fresh / newest, expected)
+
+
+def _restore(file: Path, fresh: Path) -> None:
+    try:
+        MiniDB.restore(file, fresh)
+    except Exception as error:
+        raise CheckFailedError(f"{type(error).__name__}: {error}") from error
 
 
 def _is_absent(folder: Path, expected: Mapping[str, Expected]) -> bool:

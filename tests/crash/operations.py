@@ -13,6 +13,7 @@ begins with its *owner*, the one writer that ever touches the row.
     drop_index    {"kind", "token"}
     make_spare    {"kind", "token", "rows": number}       a second table with its rows, in one transaction
     drop_spare    {"kind", "token"}
+    replace       {"kind", "model"}                       all there is becomes what the model says: a restore, say
 
 A transaction that commits also writes the next row of the *journal*: its position, its owner, its number. Positions
 show in which order transactions of many writers were committed. What is no row of the table has a place in the model
@@ -189,6 +190,8 @@ def named_tokens(operation: Operation) -> set[str]:
             return {operation["token"], operation["changes"].get("token", operation["token"])}
         case "delete":
             return {operation["token"]}
+        case "replace":
+            return set(filter(is_row, operation["model"]))
         case _:
             return set()
 
@@ -208,6 +211,9 @@ def apply_to_model(model: Model, operation: Operation) -> None:
             model[operation["token"]] = {}
         case "make_spare":
             model[operation["token"]] = {"rows": operation["rows"]}
+        case "replace":
+            model.clear()
+            model.update(operation["model"])
         case "transaction":
             if operation["commits"]:
                 for step in operation["steps"]:

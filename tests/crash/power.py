@@ -2,10 +2,12 @@
 
 Workloads run under the shim; from each trace the states are made that a disk may be in after a power failure at each
 point (``tests.crash.replay``), and MiniDB opens and checks every one of them: all that was acknowledged is there, all
-that was not is there as a whole or not at all, and what survives is a prefix of the order of commits.
+that was not is there as a whole or not at all, and what survives is a prefix of the order of commits. A database that
+takes the place of another, and a backup under its name, is the old one or the whole new one.
 
 ``--control`` makes the disk or the program wrong on purpose, and must find faults: ``dropped-flush`` (a disk that
-flushes nothing), ``durability-none``, ``acknowledge-early``.
+flushes nothing), ``durability-none``, ``acknowledge-early``; and for what is copied ``unflushed-contents``, which has
+its name before its bytes were flushed, and ``unflushed-names``, which is acknowledged before its name was.
 """
 
 from __future__ import annotations
@@ -26,15 +28,16 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
+from itertools import compress
 from pathlib import Path
 
-from tests.crash.checker import CheckFailedError, Expected, check
+from tests.crash.checker import CheckFailedError, Expected, check, check_backup, check_backups
 from tests.crash.harness import new_seed
 from tests.crash.ledger import Ledger
 from tests.crash.replay import Disk, Image, lay_out
 from tests.crash.shim import FAST_FOLDER, REPOSITORY, build, environment
 from tests.crash.trace import Event, read_trace
-from tests.crash.workloads import WORKLOADS
+from tests.crash.workloads import WORKLOADS, Place
 
 STATES_PER_TRACE = 400
 
@@ -46,13 +49,15 @@ CONTROLS: dict[str, tuple[str, ...]] = {
     "dropped-flush": (),
     "durability-none": ("--durability", "none"),
     "acknowledge-early": ("--acknowledge-early",),
+    "unflushed-contents": ("--without-flush", "contents"),
+    "unflushed-names": ("--without-flush", "names"),
 }
 """What each control adds to the command of the workload."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What was checked: states, those among them unlike all others of their trace, and what was wrong."""
+    """What was checked: states, the places in them that were unlike all others of their trace, and what was wrong."""
 
     states: int = 0
     opened: int = 0
@@ -101,56 +106,84 @@ def perform(task: Task) -> Tally:
 
 def _check_trace(task: Task, disk: Disk, events: list[Event], root: Path, folder: Path) -> Tally:
     draw = random.Random(f"{task.seed} {task.workload}")
-    variants = max(1, STATES_PER_TRACE // len(events) - 2)
+    first = _first_of_interest(events)
+    variants = max(1, STATES_PER_TRACE // (len(events) - first) - 2)
     tally = Tally()
-    seen: set[bytes] = set()
+    seen: dict[bytes, Mapping[str, Expected]] = {}  # what a fingerprint is made with must live as long as it
+    faulty: set[str] = set()
     for number, (event, expected) in enumerate(_with_expected(events)):
         disk.do(event)
-        for image in disk.images(draw, variants):
+        for image in disk.images(draw, variants) if number >= first else ():
             tally.states += 1
-            fingerprint = _fingerprint(image, expected)
-            if fingerprint in seen:
-                continue
-            seen.add(fingerprint)
-            tally.opened += 1
-            try:
-                _check_image(image, expected, root, folder, tally)
-            except CheckFailedError as error:
-                tally.faults += 1
-                tally.first_faults.append(f"{task.workload}, seed {task.seed}, after event {number}: {error}")
-                return tally
+            for place in expected.keys() - faulty:
+                part = _part_of(image, str(root / place))
+                fingerprint = _fingerprint(place, part, expected[place])
+                if fingerprint in seen:
+                    continue
+                seen[fingerprint] = expected[place]
+                tally.opened += 1
+                try:
+                    _check_part(part, place, expected[place], root, folder, tally)
+                except CheckFailedError as error:
+                    where = f"{task.workload}, {place}, seed {task.seed}, after event {number}"
+                    tally.faults += 1
+                    tally.first_faults.append(f"{where}: {error}")
+                    faulty.add(place)
         disk.land(event)
     return tally
 
 
-def _with_expected(events: list[Event]) -> Iterator[tuple[Event, Mapping[str, Expected]]]:
-    """Yield each event with what the ledgers say after it, by owner."""
-    ledgers: dict[str, Ledger] = {}
-    expected: dict[str, Expected] = {}
+def _first_of_interest(events: list[Event]) -> int:
+    """Return the number of the first event that may be the last: where all is replaced, what was before is known."""
+    entries = ((number, event.entry) for number, event in enumerate(events) if event.kind == "mark")
+    return next((number for number, entry in entries if entry.get("try", {}).get("kind") == "replace"), 0)
+
+
+def _with_expected(events: list[Event]) -> Iterator[tuple[Event, Mapping[str, Mapping[str, Expected]]]]:
+    """Yield each event with what the ledgers say after it, by place and owner."""
+    ledgers: dict[tuple[str, str], Ledger] = {}
+    expected: dict[str, dict[str, Expected]] = {Place.DATABASE: {}}
     for event in events:
         if event.kind == "mark":
             entry = event.entry
-            owner = entry["writer"]
-            ledger = ledgers.setdefault(owner, Ledger())
+            place, owner = entry["place"], entry["writer"]
+            ledger = ledgers.setdefault((place, owner), Ledger())
             ledger.add(entry)
-            expected = {**expected, owner: Expected.of([{}], ledger)}
+            expected = {**expected, place: {**expected.get(place, {}), owner: Expected.of([{}], ledger)}}
         yield event, expected
 
 
-def _fingerprint(image: Image, expected: Mapping[str, Expected]) -> bytes:
-    digest = hashlib.blake2b(str([id(one) for one in expected.values()]).encode())
+def _part_of(image: Image, place: str) -> Image:
+    """Return what is at a place and below, and the folders above."""
+    is_part = (f"{place}/".startswith(f"{path}/") or path.startswith(f"{place}/") for path in image)
+    return dict(compress(image.items(), is_part))
+
+
+def _fingerprint(place: str, image: Image, expected: Mapping[str, Expected]) -> bytes:
+    digest = hashlib.blake2b(str([place, *map(id, expected.values())]).encode())
     for path, content in image.items():
         digest.update(path.encode() + b"\0")
         digest.update(b"" if content is None else hashlib.blake2b(content).digest())
     return digest.digest()
 
 
-def _check_image(image: Image, expected: Mapping[str, Expected], root: Path, folder: Path, tally: Tally) -> None:
+def _check_part(
+    image: Image, place: str, expected: Mapping[str, Expected], root: Path, folder: Path, tally: Tally
+) -> None:
     folder.mkdir()
     signal.alarm(LONGEST_CHECK_S)
     try:
         lay_out(image, root, folder)
-        outcome = check(folder / "new" / "database", expected, reads_first=tally.opened % 8 == 0)
+        fresh = folder / "fresh"
+        match place:
+            case Place.BACKUP:
+                outcome = check_backup(folder / place, fresh, expected)
+            case Place.BACKUPS:
+                outcome = check_backups(folder / place, fresh, expected)
+            case Place.LOADED:
+                outcome = check(folder / place, expected, comes_whole=True)
+            case _:
+                outcome = check(folder / place, expected, reads_first=tally.opened % 8 == 0)
         tally.pending_present += outcome.pending_present
         tally.pending_absent += outcome.pending_absent
     finally:

@@ -12,7 +12,7 @@ of it is there, or any part of it, drawn at random.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,10 +34,48 @@ class _Write:
     """Written with O_DSYNC, which has returned: it is there, though what was written before it need not be."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _File:
     certain: bytearray = field(default_factory=bytearray)
     uncertain: list[_Write] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class _Folder:
+    """What is in it by name: as programs see it, and as it lasts. A folder made anew in its place is another one."""
+
+    seen: _Names = field(default_factory=dict)
+    lasting: _Names = field(default_factory=dict)
+
+
+_Names = dict[str, _File | _Folder]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Change:
+    """Of names: ``what`` is taken away under the one that it had, and given the other, where there is one."""
+
+    what: _File | _Folder
+    source: tuple[_Folder, str] | None
+    target: tuple[_Folder, str] | None
+
+    @property
+    def folder(self) -> _Folder:
+        """The folder with whose flush the change lasts."""
+        place = self.target or self.source
+        assert place is not None, "a change takes or gives a name"
+        return place[0]
+
+    def do(self, names_of: Callable[[_Folder], _Names]) -> None:
+        """Do it, as far as what it changes is there."""
+        if self.source is not None:
+            folder, name = self.source
+            is_there = names_of(folder).pop(name, None) is not None
+            if not is_there:
+                return
+        if self.target is not None:
+            folder, name = self.target
+            names_of(folder)[name] = self.what
 
 
 class Disk:
@@ -45,26 +83,29 @@ class Disk:
 
     def __init__(self, root: Path, root_inode: int, *, ignores_flushes: bool = False) -> None:
         """``ignores_flushes`` is the negative control: a disk that lies, and flushes nothing when told to."""
-        self._root = str(root)
+        self._path = str(root)
+        self._root = _Folder()
         self._ignores_flushes = ignores_flushes
-        self._files: dict[int, _File] = {}
-        self._folders: dict[int, str] = {root_inode: self._root}
-        self._names: dict[str, int | None] = {}  # those that last; None for a folder
-        self._changes: list[Event] = []  # of names that do not last yet, in their order
+        self._files: dict[int, _File] = {}  # by inode, which is used again when they are gone
+        self._folders: dict[int, _Folder] = {root_inode: self._root}
+        self._changes: list[_Change] = []  # that do not last yet, in their order
 
     def do(self, event: Event) -> None:
         """Follow an event that is being done: a write may still be torn, even if it does not return before it lasts."""
-        if event.kind == "rename" and event.path in self._folders.values():
-            raise ValueError(f"what becomes of a renamed folder is not modelled: {event.path}")
         match event.kind:
             case "create":
-                self._files[event.inode] = _File()
-                self._changes.append(event)
+                self._folders.pop(event.inode, None)
+                self._files[event.inode] = file = _File()
+                self._change(file, None, event.path)
             case "mkdir":
-                self._folders[event.inode] = event.path
-                self._changes.append(event)
-            case "rename" | "unlink" | "rmdir":
-                self._changes.append(event)
+                self._folders[event.inode] = folder = _Folder()
+                self._change(folder, None, event.path)
+            case "rename":
+                self._change(self._at(event.path), event.path, event.target)
+            case "link":
+                self._change(self._at(event.path), None, event.target)
+            case "unlink" | "rmdir":
+                self._change(self._at(event.path), event.path, None)
             case "write":
                 self._files[event.inode].uncertain.append(_Write(event.offset, event.data))
             case "truncate":
@@ -77,13 +118,33 @@ class Disk:
         if event.is_synced and not self._ignores_flushes:
             self._files[event.inode].uncertain[-1].has_landed = True
 
+    def _at(self, path: str) -> _File | _Folder:
+        place: _File | _Folder = self._root
+        for name in path.removeprefix(self._path).split("/")[1:]:
+            assert isinstance(place, _Folder), f"what is in a file? {path}"
+            place = place.seen[name]
+        return place
+
+    def _place(self, path: str | None) -> tuple[_Folder, str] | None:
+        if path is None:
+            return None
+        parent, _, name = path.rpartition("/")
+        folder = self._at(parent)
+        assert isinstance(folder, _Folder), f"what is in a file? {path}"
+        return folder, name
+
+    def _change(self, what: _File | _Folder, source: str | None, target: str | None) -> None:
+        change = _Change(what, self._place(source), self._place(target))
+        change.do(lambda folder: folder.seen)
+        self._changes.append(change)
+
     def _flush(self, inode: int) -> None:
         if inode in self._folders:
             folder = self._folders[inode]
-            lasting = [change for change in self._changes if _parent(change.target or change.path) == folder]
-            self._changes = [change for change in self._changes if change not in lasting]
-            for change in lasting:
-                _rename(self._names, change)
+            for change in self._changes:
+                if change.folder is folder:
+                    change.do(lambda folder: folder.lasting)
+            self._changes = [change for change in self._changes if change.folder is not folder]
         else:
             file = self._files[inode]
             _write_all(file.certain, file.uncertain)
@@ -103,17 +164,28 @@ class Disk:
                 yield self._image(draw, draw.choice((0, 0.1, 0.5, 0.9, 1)), draw.choice((0, 0.5, 1, 1)))
 
     def _image(self, draw: random.Random, kept_share: float, kept_names: float) -> Image:
-        names = dict(self._names)
+        names: dict[_Folder, _Names] = {}
+
+        def names_of(folder: _Folder) -> _Names:
+            return names.setdefault(folder, dict(folder.lasting))
+
         for change in self._changes:
             if draw.random() < kept_names:
-                _rename(names, change)
+                change.do(names_of)
+        contents: dict[_File, bytes] = {}  # a file has one, under however many names
         image: Image = {}
-        for path in sorted(names):
-            parent = _parent(path)
-            if parent != self._root and parent not in image:
-                continue  # its folder's own name is lost, and with it all that is below
-            inode = names[path]
-            image[path] = None if inode is None else self._content(self._files[inode], draw, kept_share)
+        below = [(self._path, self._root)]
+        while below:
+            parent, folder = below.pop()
+            for name, what in sorted(names_of(folder).items()):
+                path = f"{parent}/{name}"
+                if isinstance(what, _Folder):
+                    image[path] = None
+                    below.append((path, what))
+                else:
+                    if what not in contents:
+                        contents[what] = self._content(what, draw, kept_share)
+                    image[path] = contents[what]
         return image
 
     def _content(self, file: _File, draw: random.Random, kept_share: float) -> bytes:
@@ -122,10 +194,6 @@ class Disk:
         content = bytearray(file.certain)
         _write_all(content, (piece for write in file.uncertain for piece in _survivors(write, draw, kept_share)))
         return bytes(content)
-
-
-def _parent(path: str) -> str:
-    return path.rpartition("/")[0]
 
 
 def _survivors(write: _Write, draw: random.Random, kept_share: float) -> Iterator[_Write]:
@@ -155,19 +223,6 @@ def _write_all(content: bytearray, writes: Iterator[_Write] | list[_Write]) -> N
             del content[write.offset :]
         else:
             content[write.offset : write.offset + len(write.data)] = write.data
-
-
-def _rename(names: dict[str, int | None], change: Event) -> None:
-    """Do a change of names, as far as what it changes is there."""
-    match change.kind:
-        case "create":
-            names[change.path] = change.inode
-        case "mkdir":
-            names[change.path] = None
-        case "rename" if change.path in names:
-            names[change.target] = names.pop(change.path)
-        case "unlink" | "rmdir":
-            names.pop(change.path, None)
 
 
 def lay_out(image: Image, root: Path, folder: Path) -> None:

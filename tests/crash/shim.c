@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 struct head {
-    char kind; /* Create mkDir Write Truncate Sync Rename Unlink rmdir(X) Map marK */
+    char kind; /* Create mkDir Write Truncate Sync Rename Link Unlink rmdir(X) Map marK */
     uint8_t is_synced;
     uint16_t path_bytes, target_bytes, reserved;
     uint64_t inode, offset, length;
@@ -370,6 +370,18 @@ int renameat(int folder, const char *name, int new_folder, const char *new_name)
     return result;
 }
 int rename(const char *name, const char *new_name) { return renameat(AT_FDCWD, name, AT_FDCWD, new_name); }
+
+int linkat(int folder, const char *name, int new_folder, const char *new_name, int flags) {
+    REAL(int, linkat, int, const char *, int, const char *, int);
+    char path[PATH_MAX], target[PATH_MAX];
+    pthread_mutex_lock(&lock);
+    int result = real_linkat(folder, name, new_folder, new_name, flags);
+    if (!result && absolute(folder, name, path) && absolute(new_folder, new_name, target) && is_below(target))
+        record('L', 0, 0, 0, 0, path, target);
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+int link(const char *name, const char *new_name) { return linkat(AT_FDCWD, name, AT_FDCWD, new_name, 0); }
 
 /* --- what the program under test calls ---------------------------------------------------------------------------- */
 

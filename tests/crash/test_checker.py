@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from tests.crash.checker import CheckFailedError, Expected, Outcome, check
+from tests.crash.checker import CheckFailedError, Expected, Outcome, check, check_backup, check_backups
 from tests.crash.ledger import Ledger, read_ledger
 from tests.crash.operations import DEFINER, JOURNAL, TABLE, Columns, Operation, is_row
 from tests.crash.shim import REPOSITORY, environment
@@ -210,6 +210,38 @@ def test_a_writer_that_acknowledges_too_early_is_found(tmp_path: Path) -> None:
     assert (writer.returncode, complaint) == (-signal.SIGKILL, b"")
     with pytest.raises(CheckFailedError, match=r"lost|other columns|written by nobody"):
         check_one(tmp_path / "database", read_ledger(ledger_path))
+
+
+def test_backups_that_are_right_pass_and_one_that_is_cut_short_is_found(aftermath: Aftermath, tmp_path: Path) -> None:
+    expected = {DEFINER: Expected.of([{}], aftermath.ledger)}
+    backups = tmp_path / "backups"
+    with MiniDB(aftermath.folder) as database:
+        oldest, newest = (Path(database.backup(backups, keep=2).path or "") for _ in range(2))
+    assert check_backup(newest, tmp_path / "one", expected) == check_backups(backups, tmp_path / "two", expected)
+    os.truncate(oldest, oldest.stat().st_size - 1)
+    with pytest.raises(CheckFailedError, match="ends before its end"):
+        check_backups(backups, tmp_path / "three", expected)
+    newest.unlink()
+    with pytest.raises(CheckFailedError, match="the backup is gone"):
+        check_backup(newest, tmp_path / "four", expected)
+
+
+def test_an_older_backup_than_was_acknowledged_is_found(aftermath: Aftermath, tmp_path: Path) -> None:
+    with MiniDB(aftermath.folder) as database:
+        database.backup(tmp_path / "backup")
+    aftermath.ledger.add({"try": INSERT_THREE})
+    aftermath.ledger.add({"done": {}})
+    with pytest.raises(CheckFailedError, match="lost 3"):
+        check_backup(tmp_path / "backup", tmp_path / "fresh", {DEFINER: Expected.of([{}], aftermath.ledger)})
+
+
+def test_a_database_that_is_there_before_its_rows_is_found(tmp_path: Path) -> None:
+    ledger = Ledger()
+    ledger.add({"try": {"kind": "replace", "model": {"0-p-1": row("0-p-1")}}})
+    expected = {DEFINER: Expected.of([{}], ledger)}
+    assert check(tmp_path / "absent", expected, comes_whole=True).pending_absent == 1
+    with pytest.raises(CheckFailedError, match="before its rows"):  # which the check before has made
+        check(tmp_path / "absent", expected, comes_whole=True)
 
 
 def test_a_torn_last_line_of_a_ledger_counts_as_not_written(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import sys
 from typing import Any
 
 import pytest
-from tests.crash.power import CONTROLS
 from tests.crash.shim import REPOSITORY, environment
+from tests.crash.workloads import Place
 
 STATES = int(os.environ.get("MINIDB_POWER_STATES", "2000"))
 
@@ -41,8 +41,26 @@ def test_a_power_failure_loses_nothing_that_was_acknowledged() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("control", [name for name in CONTROLS if name != "none"])
+@pytest.mark.parametrize("control", ["dropped-flush", "durability-none", "acknowledge-early"])
 def test_what_is_wrong_on_purpose_is_found(control: str) -> None:
     status, tally = power("--states", "400", "--control", control, "--workload", "commits")
     assert status == 1
     assert tally["faults"] > 0
+
+
+COPIES = {
+    ("backup", Place.BACKUP),
+    ("backup", Place.BACKUPS),
+    ("restore", Place.DATABASE),
+    ("load", Place.LOADED),
+    ("compact", Place.DATABASE),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("control", ["unflushed-contents", "unflushed-names"])
+def test_a_copy_without_its_flush_is_found_wherever_it_goes(control: str) -> None:
+    workloads = [option for name in sorted({name for name, _ in COPIES}) for option in ("--workload", name)]
+    status, tally = power("--states", "400", "--seed", "8", "--control", control, *workloads)
+    assert status == 1
+    assert {tuple(fault.split(", ")[:2]) for fault in tally["first_faults"]} == COPIES

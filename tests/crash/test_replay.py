@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import pytest
 from tests.crash.replay import SECTOR_BYTES, Disk, Image, lay_out
 from tests.crash.trace import Event
 
@@ -104,9 +103,40 @@ def test_a_disk_that_lies_flushes_nothing() -> None:
     assert outcomes(disk) == {None, b"", b"a"}
 
 
-def test_a_renamed_folder_is_refused() -> None:
-    with pytest.raises(ValueError, match="not modelled"):
-        disk_after(Event("mkdir", inode=3, path="/root/a"), Event("rename", path="/root/a", target="/root/b"))
+def test_a_renamed_folder_takes_along_what_is_in_it() -> None:
+    folder = (Event("mkdir", inode=3, path="/root/a"), Event("create", inode=2, path="/root/a/file"))
+    made = (*folder, write(b"abc"), FLUSH, Event("flush", inode=3), FLUSH_ROOT)
+    rename = Event("rename", path="/root/a", target="/root/b")
+    names = {tuple(image) for image in disk_after(*made, rename).images(random.Random(1), 50)}
+    assert names == {("/root/a", "/root/a/file"), ("/root/b", "/root/b/file")}
+
+
+def test_a_folder_made_anew_has_nothing_of_the_one_before() -> None:
+    made = (Event("mkdir", inode=3, path="/root/a"), Event("create", inode=2, path="/root/a/old"))
+    lasting = (*made, Event("flush", inode=3), FLUSH_ROOT)
+    removed = (Event("unlink", path="/root/a/old"), Event("rmdir", path="/root/a"))
+    disk = disk_after(*lasting, *removed, Event("mkdir", inode=4, path="/root/a"), FLUSH_ROOT)
+    assert next(iter(disk.images(random.Random(1), 0))) == {"/root/a": None}
+
+
+def test_a_file_has_its_old_content_under_its_old_name_also_when_its_inode_is_used_again() -> None:
+    old = (
+        Event("create", inode=2, path="/root/old"),
+        write(b"abc"),
+        FLUSH,
+        FLUSH_ROOT,
+        Event("unlink", path="/root/old"),
+    )
+    disk = disk_after(*old, CREATE, write(b"xyz"), FLUSH)
+    assert {image.get("/root/old") for image in disk.images(random.Random(1), 50)} == {b"abc", None}
+
+
+def test_a_link_lasts_once_its_folder_is_flushed() -> None:
+    made = (Event("create", inode=2, path="/root/new"), write(b"abc"), FLUSH, FLUSH_ROOT)
+    moved = (Event("link", path="/root/new", target=FILE), Event("unlink", path="/root/new"))
+    names = {tuple(image) for image in disk_after(*made, *moved).images(random.Random(1), 50)}
+    assert names == {("/root/file", "/root/new"), ("/root/file",), ("/root/new",), ()}
+    assert outcomes(disk_after(*made, *moved, FLUSH_ROOT)) == {b"abc"}
 
 
 def test_an_image_is_laid_out_as_files(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 _HEAD = struct.Struct("=cBHHHQQQ")  # struct head of shim.c
 
-Kind = Literal["create", "mkdir", "write", "truncate", "flush", "rename", "unlink", "rmdir", "mark"]
+Kind = Literal["create", "mkdir", "write", "truncate", "flush", "rename", "link", "unlink", "rmdir", "mark"]
 _KINDS: dict[bytes, Kind] = {
     b"C": "create",
     b"D": "mkdir",
@@ -19,6 +19,7 @@ _KINDS: dict[bytes, Kind] = {
     b"T": "truncate",
     b"S": "flush",
     b"R": "rename",
+    b"L": "link",
     b"U": "unlink",
     b"X": "rmdir",
     b"K": "mark",
