@@ -65,9 +65,9 @@ MAP_BYTES: Final = (1 << 40, 1 << 36, 1 << 32, 1 << 30)
 RESERVED_SHARE: Final = 8
 SMALLEST_RESERVE_BYTES: Final = 256 * 1024
 LARGEST_RESERVED_SHARE: Final = 2
-"""A limit on the size keeps an eighth of it for deleting, or a quarter of a MiB, but no more than half: LMDB writes pages
-anew before it can use the old ones again, so a map full of rows could never be emptied (measured: 490 of 736 deletes
-failed). To delete a row copies up to 22 pages, and they can be used again two commits later."""
+"""A limit on the size keeps an eighth of it for deleting, or a quarter of a MiB, but no more than half: LMDB writes
+pages anew before it can use the old ones again, so a map full of rows could never be emptied (measured: 490 of 736
+deletes failed). To delete a row copies up to 22 pages, and they can be used again two commits later."""
 
 MAX_READERS: Final = 2048
 SPARE_READ_TRANSACTIONS: Final = 32
