@@ -112,3 +112,15 @@ def test_an_index_that_is_made_or_dropped_is_taken_or_left_at_once(database: Min
         assert way in things.find(name="a", number=number).explain().tree
         assert names(things.find(name="a", number=number)) == ["a"] * (number == 1)
     database.drop_index("things", "some")
+
+
+def test_the_longest_numbers_are_in_order_behind_nulls_too(database: MiniDB) -> None:
+    for name, required in (("with_nulls", False), ("without", True)):
+        table = database.create_table(name, Schema(number=IntegerField(required=required, index=True)))
+        numbers: list[int | None] = [sign * (10**400 + step) for step in range(40) for sign in (1, -1)]
+        table.insert_many({"number": number} for number in [*numbers, 1, 2, 3, *([] if required else [None, None])])
+        for order in ("number", "-number"):
+            found = [row.number for row in table.find().order_by(order)]
+            expected = sorted([number for number in found if number is not None], reverse=order == "-number")
+            assert [number for number in found if number is not None] == expected
+            assert found[:: len(found) - 1].count(None) == (not required)

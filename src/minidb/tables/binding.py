@@ -27,8 +27,8 @@ from minidb.tables.definitions import IndexDefinition, TableDefinition
 from minidb.tables.index_entries import LARGEST_KEY_BYTES, LARGEST_ROW_KEY_BYTES, IndexBinding, Values
 from minidb.tables.row import Row, plain_row, struct_base
 
-_LONGEST_AT_ENDS: Final = frozenset({"integer", "float", "boolean", "date", "datetime", "time", "uuid"})
-"""Kinds whose values are longer in a key the farther they are from zero, or all of one length."""
+_NEVER_LONG: Final = frozenset({"float", "boolean", "date", "datetime", "time", "uuid"})
+"""Kinds whose values are never so long in a key that they are cut."""
 
 _LARGEST_AUTOMATIC_ID: Final = 2**63 - 1
 
@@ -74,7 +74,10 @@ class TableBinding:
         if self.names is None:
             return _ColumnIndexBinding(index, test=test)
         assert self.schema is not None, "it gives the names"
-        is_longest_at_ends = len(index.fields) == 1 and self.schema.fields[index.fields[0]].kind in _LONGEST_AT_ENDS
+        # Integers are longer the farther they are from zero; but nulls come before the longest of them.
+        field = self.schema.fields[index.fields[0]]
+        is_number = field.kind in _NEVER_LONG or (field.kind == "integer" and not field.is_nullable)
+        is_longest_at_ends = len(index.fields) == 1 and is_number
         positions = [self.names.index(field) for field in index.fields]
         return IndexBinding(index, positions, is_typed=True, test=test, is_longest_at_ends=is_longest_at_ends)
 

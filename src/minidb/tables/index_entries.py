@@ -75,7 +75,7 @@ class IndexBinding:
 
         ``is_typed``: every field has one type, as a schema says. Else numbers of both kinds share one order. ``test``
         tells for the values of a row whether the index's condition holds. ``is_longest_at_ends``: of any entries in
-        order none is longer than the first or the last one, as those of one number; no need then to ask each.
+        order none is cut unless the first or the last one is, as of one number that is never null.
         """
         self.definition = definition
         self.space: Space = definition.space
