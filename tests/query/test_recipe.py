@@ -117,7 +117,7 @@ def test_an_index_that_is_made_or_dropped_is_taken_or_left_at_once(database: Min
 def test_the_longest_numbers_are_in_order_behind_nulls_too(database: MiniDB) -> None:
     for name, required in (("with_nulls", False), ("without", True)):
         table = database.create_table(name, Schema(number=IntegerField(required=required, index=True)))
-        numbers: list[int | None] = [sign * (10**400 + step) for step in range(40) for sign in (1, -1)]
+        numbers: list[int | None] = [-(10**400) - step for step in range(40)]
         table.insert_many({"number": number} for number in [*numbers, 1, 2, 3, *([] if required else [None, None])])
         for order in ("number", "-number"):
             found = [row.number for row in table.find().order_by(order)]
