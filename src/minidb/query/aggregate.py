@@ -19,6 +19,7 @@ from minidb.conditions.match import has_one_type
 from minidb.encoding.rows import Record
 from minidb.encoding.untyped import encode_untyped
 from minidb.exceptions import FieldError, SchemaValidationError, UsageError
+from minidb.query.plan import may_be_nan
 from minidb.query.run import sort_key
 from minidb.tables.binding import TableBinding
 from minidb.tables.reading import FoundMany
@@ -112,15 +113,11 @@ def _mark(table: TableBinding, groups: Sequence[str]) -> Callable[[Record], Hash
     """Return a function from a row to what rows of its group have in common; None where there is one group."""
     if not groups:
         return None
-    if all(has_one_type(table.schema, (name,)) and not _may_be_nan(table, name) for name in groups):
+    if all(has_one_type(table.schema, (name,)) and not may_be_nan(table, name) for name in groups):
         getters = [table.value_getter(name) for name in groups]  # values of one type are equal as their keys are
         return getters[0] if len(getters) == 1 else lambda record: tuple([get(record) for get in getters])
     order = sort_key(table, tuple((name, False) for name in groups))
     return lambda record: order((b"", record))
-
-
-def _may_be_nan(table: TableBinding, field: str) -> bool:
-    return table.schema is None or table.schema.fields[field].kind == "float"
 
 
 def _require_fit(table: TableBinding, wanted: Mapping[str, Aggregate]) -> None:
@@ -162,7 +159,7 @@ def _order(table: TableBinding, field: str) -> Callable[[Value], Any] | None:  #
     """Return what values are compared by, so that they are in the order of keys; None for the values themselves."""
     if not has_one_type(table.schema, (field,)):
         return encode_untyped
-    return (lambda value: (value != value, value)) if _may_be_nan(table, field) else None  # noqa: PLR0124  # NaN is last
+    return (lambda value: (value != value, value)) if may_be_nan(table, field) else None  # noqa: PLR0124  # NaN is last
 
 
 class _Count:

@@ -101,7 +101,11 @@ class Plan(NamedTuple):
 
 def make_plan(table: TableBinding, condition: Condition | None, order: Order, limit: int | None, offset: int) -> Plan:
     """Return the cheapest plan that is known. REQUIRES a bound condition."""
-    best = best_candidate(table, condition, order)
+    return plan_by(best_candidate(table, condition, order), condition, order, limit, offset)
+
+
+def plan_by(best: Candidate, condition: Condition | None, order: Order, limit: int | None, offset: int) -> Plan:
+    """Return the plan that takes a way, for the condition and the order that it was found for."""
     direction = best.gives(order)
     return Plan(
         access=best.access(reverse=bool(direction)),
@@ -127,7 +131,6 @@ _NO_RANK: Final = (0, 0, 0)
 class Candidate:
     """One way to the rows."""
 
-    table: TableBinding
     index: IndexBinding | None
     """None: the rows' own space."""
 
@@ -178,7 +181,7 @@ class Candidate:
         return IndexScan(self.index, ranges, reverse, self.reasons, is_point, may_repeat)
 
 
-def _candidates(table: TableBinding, condition: Condition | None, order: Order = ()) -> list[Candidate]:
+def _candidates(table: TableBinding, condition: Condition | None, order: Order) -> list[Candidate]:
     """Return every way that may be of use, the table scan first: of equals, ``max`` takes the first."""
     conjuncts = conjuncts_of(condition)
     ways = [_way(table, None, table.definition.primary_key, conjuncts)]
@@ -193,27 +196,13 @@ def _candidates(table: TableBinding, condition: Condition | None, order: Order =
             ways.append(way)
     for conjunct in conjuncts:
         if isinstance(conjunct, Either):
-            branches = tuple(_best(table, branch) for branch in conjunct.conditions)
+            branches = tuple(best_candidate(table, branch, ()) for branch in conjunct.conditions)
             if all(branch.rank > _NO_RANK for branch in branches):
                 worst = min(branch.rank for branch in branches)
                 ways.append(
-                    Candidate(
-                        table,
-                        None,
-                        (),
-                        (),
-                        (),
-                        (0, worst[1], worst[2]),
-                        is_exact=False,
-                        reasons=(),
-                        others=branches,
-                    )
+                    Candidate(None, (), (), (), (0, worst[1], worst[2]), is_exact=False, reasons=(), others=branches)
                 )
     return ways
-
-
-def _best(table: TableBinding, condition: Condition) -> Candidate:
-    return max(_candidates(table, condition), key=lambda one: one.rank)
 
 
 def _way_by_index(table: TableBinding, index: IndexBinding, conjuncts: Sequence[Condition]) -> Candidate | None:
@@ -233,7 +222,7 @@ def _way(
     """Return the way by one index, or by the primary key: equalities first, then one range."""
     if not fields:  # automatic ids: no condition is about them
         is_exact = not conjuncts and table.schema is not None
-        return Candidate(table, None, (), (), (_WHOLE,), _NO_RANK, is_exact, ())
+        return Candidate(None, (), (), (_WHOLE,), _NO_RANK, is_exact, ())
     prefixes: list[bytes] = [b""]
     used: list[Condition] = []
     equal = 0
@@ -265,7 +254,7 @@ def _way(
             bounds = [(one.operator, encode(table, index, equal, one.value)) for one in limits]
             ranges = [narrow(prefix, bounds) for prefix in prefixes]
             used += [*limits, *not_null]
-            is_exact = has_one_type(table.schema, (field,)) and not _may_be_nan(table, field)
+            is_exact = has_one_type(table.schema, (field,)) and not may_be_nan(table, field)
     is_unique = equal == len(fields) > 0 and (index is None or index.unique) and len(prefixes) == 1
     ranges, was_cut = _cut(ranges, LARGEST_KEY_BYTES if index is None else LARGEST_UNCUT_BYTES)
     where = None if index is None else index.definition.where
@@ -273,7 +262,6 @@ def _way(
         narrows += 1  # by what the index leaves out
         used += [one for one in conjuncts if one not in used and follows(one, conjuncts_of(where), table.schema)]
     return Candidate(
-        table,
         index,
         tuple(None if place == each else field for place, field in enumerate(fields)),
         tuple(fixed),
@@ -371,5 +359,6 @@ def encode(table: TableBinding, index: IndexBinding | None, place: int, value: A
     return encode_untyped(value) if table.schema is None else encode_value(value)
 
 
-def _may_be_nan(table: TableBinding, field: str) -> bool:
+def may_be_nan(table: TableBinding, field: str) -> bool:
+    """Tell whether NaN may stand in a column, which is less and greater than nothing, but has a place among keys."""
     return table.schema is None or table.schema.fields[field].kind == "float"

@@ -15,7 +15,7 @@ from minidb.conditions.implication import conjuncts_of
 from minidb.conditions.predicate import Comparison, Condition, Operator
 from minidb.encoding.keys import successor
 from minidb.exceptions import SchemaValidationError
-from minidb.query.plan import Candidate, IndexScan, Order, Plan, Range, TableScan, best_candidate, make_plan, narrow
+from minidb.query.plan import Candidate, IndexScan, Order, Plan, Range, TableScan, best_candidate, narrow, plan_by
 from minidb.query.plan import encode as encode_field
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import LARGEST_UNCUT_BYTES, IndexBinding
@@ -47,11 +47,12 @@ def plan_for(table: TableBinding, condition: Condition | None, order: Order, lim
             return plan
     table.require_fields([name for name, _ in order])
     bound = None if condition is None else table.bind(condition)
+    best = best_candidate(table, bound, order)
     if shape is not None and recipe is None and len(table.recipes) < _MOST_RECIPES:
-        recipe = _recipe(table, bound, order)
+        recipe = _recipe(table, best, bound, order)
         if recipe is not None:
             table.recipes[shape] = recipe
-    return make_plan(table, bound, order, limit, offset)
+    return plan_by(best, bound, order, limit, offset)
 
 
 def _shape(conjuncts: Sequence[Condition], order: Order) -> Hashable:
@@ -64,11 +65,10 @@ def _shape(conjuncts: Sequence[Condition], order: Order) -> Hashable:
     return tuple(shape)
 
 
-def _recipe(table: TableBinding, bound: Condition | None, order: Order) -> Recipe | None:
-    """Return how queries like this one are planned; None if that depends on their values."""
+def _recipe(table: TableBinding, best: Candidate, bound: Condition | None, order: Order) -> Recipe | None:
+    """Return how queries like one that takes a way are planned; None if that depends on their values."""
     if table.schema is None or any(index.definition.where is not None for index in table.indexes):
         return None
-    best = best_candidate(table, bound, order)
     conjuncts = conjuncts_of(bound)
     used = [one for one in best.reasons if isinstance(one, Comparison)]
     if best.others or best.was_cut or len(best.ranges) != 1 or len(used) < len(best.reasons):
