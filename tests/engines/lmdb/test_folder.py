@@ -1,13 +1,13 @@
 import os
 import shutil
 import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from minidb.engines.lmdb import folder
+from minidb.engines.lmdb import data_file, folder
 from minidb.engines.lmdb.engine import LmdbEngine
-from minidb.engines.lmdb.environment import make_data_file
 from minidb.engines.lmdb.folder import _file_system, build, refuse_network_file_system, resolve
 from minidb.engines.port import CATALOG, Space
 from minidb.exceptions import EngineUnavailableError, InvalidOptionError, MiniDBError, UnsupportedFormatError
@@ -30,6 +30,7 @@ def test_the_folder_is_0700_and_its_files_0600_whatever_the_umask(tmp_path: Path
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.iterdir()}
     names = ["data.mdb", "lock.mdb", "minidb.lock", "gate.lock", "apply.lock", "open.lock", "minidb.reserve"]
+    names += ["checkpoint.lock", "minidb.steady", "minidb.log.0", "minidb.log.1"]
     assert modes == dict.fromkeys(names, 0o600)
 
 
@@ -127,7 +128,7 @@ def test_a_crash_at_any_step_of_the_making_leaves_none_or_a_whole_database(
     path = tmp_path / "db"
     os.mkdir(path)  # noqa: PTH102  # Path.mkdir may be the step that fails
     with pytest.raises(Killed):
-        build(path, die if step == "make" else make_data_file)
+        build(path, die if step == "make" else partial(data_file.make, has_log=True))
     monkeypatch.undo()
     engine = LmdbEngine(path, Options())
     with writing(engine) as transaction:

@@ -17,8 +17,9 @@ import pytest
 from tests.engines.lmdb.test_processes import in_child, start
 
 from minidb.engines.lmdb import applying
+from minidb.engines.lmdb.commit_log.commits import CommitLog
 from minidb.engines.lmdb.commit_queue import GATHER_S, Commit, CommitQueue
-from minidb.engines.lmdb.durable import make_durable
+from minidb.engines.lmdb.durable import LoggedChanges, make_durable
 from minidb.engines.lmdb.engine import LmdbEngine
 from minidb.engines.lmdb.file_lock import LockFile
 from minidb.engines.lmdb.folder import WRITE_LOCK_FILE
@@ -77,13 +78,13 @@ class Disk:
     def go_on(self) -> None:
         self._gate.set()
 
-    def _flush(self, transaction: lmdb.Transaction[bytes]) -> None:
+    def _flush(self, transaction: lmdb.Transaction[bytes], log: CommitLog, changes: LoggedChanges) -> None:
         self.is_reached.set()
         assert self._gate.wait(PATIENCE_S)
         failure = self.plan()
         if failure is not None:
             raise failure
-        make_durable(transaction)
+        make_durable(transaction, log, changes)
         self.flushes += 1
 
 

@@ -11,9 +11,10 @@ import pytest
 
 from minidb import MiniDB, Row
 from minidb.engines.lmdb import applying
-from minidb.engines.lmdb.durable import make_durable
+from minidb.engines.lmdb.commit_log.commits import CommitLog
+from minidb.engines.lmdb.data_file import SPACES_DATABASE
+from minidb.engines.lmdb.durable import LoggedChanges, make_durable
 from minidb.engines.lmdb.engine import LmdbEngine
-from minidb.engines.lmdb.environment import SPACES_DATABASE
 from minidb.engines.lmdb.folder import NEW_FOLDER, RESERVE_FILE
 from minidb.engines.lmdb.reserve import RESERVE_BYTES, STEP_BYTES, Reserve
 from minidb.engines.port import CATALOG, Space
@@ -142,12 +143,12 @@ class FullDisk:
         self._folder = folder
         monkeypatch.setattr(applying, "make_durable", self._make_durable)
 
-    def _make_durable(self, transaction: lmdb.Transaction[bytes]) -> None:
+    def _make_durable(self, transaction: lmdb.Transaction[bytes], log: CommitLog, changes: LoggedChanges) -> None:
         if kept_bytes(self._folder):
             self.refused += 1
             transaction.abort()
             raise lmdb.DiskError("no space left on device")
-        make_durable(transaction)
+        make_durable(transaction, log, changes)
 
 
 def test_on_a_full_disk_rows_are_deleted_and_none_inserted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +201,7 @@ def test_a_transaction_too_large_to_be_applied_again_has_the_reserve_at_once_or_
 
 
 def test_a_second_refusal_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(transaction: lmdb.Transaction[bytes]) -> None:
+    def refuse(transaction: lmdb.Transaction[bytes], *_: object) -> None:
         transaction.abort()
         raise lmdb.DiskError("no space left on device")
 

@@ -43,7 +43,7 @@ def raw(monkeypatch: pytest.MonkeyPatch) -> Raw:
 def test_a_sync_flushes_where_commits_do_not(
     database_path: Path, raw: Raw, durability: Durability, forced: list[bool]
 ) -> None:
-    with MiniDB(database_path, durability=durability) as database:
+    with MiniDB(database_path, durability=durability, commit_log=False) as database:
         database.create_table("people").insert(Row(name="Ada"))
         database.sync()
     assert raw.forced == forced

@@ -15,13 +15,13 @@ import lmdb
 
 from minidb.engines.lmdb.commit_queue import Commit, as_one
 from minidb.engines.lmdb.durable import make_durable
-from minidb.engines.lmdb.errors import translate
+from minidb.engines.lmdb.errors import translate, translate_os
 from minidb.engines.write_buffer import Layer, SpaceChanges
 from minidb.engines.write_lock import Hold
 from minidb.exceptions import StorageFullError
 
 if TYPE_CHECKING:
-    from minidb.engines.lmdb.environment import Environment, Handle, KnownSpaces
+    from minidb.engines.lmdb.environment import Environment, KnownSpaces
 
 APPLY_WAIT_S: Final = 60.0
 """Seconds to wait for the apply lock. Whoever else takes it holds it for microseconds, to open handles."""
@@ -30,10 +30,12 @@ APPLY_WAIT_S: Final = 60.0
 class Applying:
     """One write transaction of LMDB, used by the thread that made it."""
 
-    def __init__(self, environment: Environment, known: KnownSpaces) -> None:
+    def __init__(self, environment: Environment, known: KnownSpaces, *, is_alone: bool) -> None:
+        """``is_alone``: it will not go to the commit log, being too much, or a change of the spaces."""
         self.known = known
         self.transaction: lmdb.Transaction[bytes] | None = None
         self._environment = environment
+        self._is_alone = is_alone
         self._known_before = known
         self._thread = threading.current_thread()
         self._holds: list[Hold] = []  # the apply lock's
@@ -43,12 +45,22 @@ class Applying:
 
     def begin(self) -> lmdb.Transaction[bytes]:
         """Begin. Whatever this raises, ``end`` must follow. REQUIRES the folder's write lock for the process."""
-        self._environment.require_sound()
-        self._holds += (self._environment.apply_lock.acquire(APPLY_WAIT_S),)
-        self._environment.require_in_place()
-        self._lent_bytes = self._environment.reserve.missing_bytes()
-        transaction = self.transaction = self._environment.live().begin(write=True)
-        return transaction
+        environment = self._environment
+        environment.require_sound()
+        log = environment.commit_log
+        log.wait_for_room()
+        while True:
+            if self._is_alone:
+                self._holds += (log.lock_checkpoints(),)
+            self._holds += (environment.apply_lock.acquire(APPLY_WAIT_S),)
+            environment.require_in_place()
+            self._lent_bytes = environment.reserve.missing_bytes()
+            transaction = self.transaction = environment.live().begin(write=True)
+            if log.admits(transaction.id()):
+                return transaction
+            self.end()
+            self._holds.clear()
+            environment.make_log_ready()
 
     def apply(self, changes: Layer) -> None:
         """Write changes. REQUIRES that it has begun."""
@@ -62,29 +74,30 @@ class Applying:
         for space, change in changes.spaces.items():
             if change.hides_below and space not in self.known.handles:  # dropped in this transaction
                 continue
-            self._has_put |= _change(transaction, self.known.handles[space], change)
+            self._has_put |= change_space(transaction, self.known.handles[space], change)
 
-    def commit(self, whole: Layer | None) -> None:
+    def commit(self, whole: Layer | None, *, may_lend: bool = True) -> None:
         """Make all that was applied durable and visible. REQUIRES that it has begun; ``end`` must follow.
 
         ``whole`` is all of it, to be applied once more if the disk is full; None where that is too much to be kept.
+        ``may_lend``: whether the reserve may be lent then.
         """
         self._require_room()
         reserve = self._environment.reserve
         if whole is None:
             with nullcontext() if self._grows() else reserve.lent():
-                self._commit()
+                self._commit(None)
             return
         try:
-            self._commit()
+            self._commit(whole)
         except StorageFullError as refusal:
-            if isinstance(refusal.__cause__, lmdb.MapFullError):  # it is not the disk that is full
+            if isinstance(refusal.__cause__, lmdb.MapFullError) or not may_lend:  # or it is not the disk that is full
                 raise
             self._apply_again(whole)
             if self._grows():
                 raise
             with reserve.lent():
-                self._commit()
+                self._commit(whole)
 
     def _require_room(self) -> None:
         environment, transaction = self._environment, self.transaction
@@ -105,14 +118,21 @@ class Applying:
         assert transaction is not None, "begun"
         return self._has_put and environment.used_bytes(transaction, self.known) > environment.committed_bytes()
 
-    def _commit(self) -> None:
-        assert self.transaction is not None, "begun"
+    def _commit(self, whole: Layer | None) -> None:
+        transaction, environment = self.transaction, self._environment
+        assert transaction is not None, "begun"
+        changes = None
+        if not self._is_alone and whole is not None:
+            slots = self.known.slots
+            changes = [(slots[space], change) for space, change in whole.spaces.items()]
         try:
-            make_durable(self.transaction)
+            make_durable(transaction, environment.commit_log, changes)
         except lmdb.Error as error:
-            raise self._environment.commit_failure(error) from error
+            raise environment.commit_failure(error) from error
+        except OSError as error:
+            raise translate_os(error, str(environment.folder)) from error
         if self._has_changed_spaces:
-            self._environment.publish(self.known)
+            environment.publish(self.known)
 
     def _apply_again(self, whole: Layer) -> None:
         """Do again what a commit that failed has undone."""
@@ -139,13 +159,33 @@ class Applying:
 def flush(environment: Environment, group: Sequence[Commit]) -> None:
     """Write the changes of some commits as one, and return when they are on disk. See ``commit_queue.Flush``."""
     changes = as_one(group)
-    if changes.is_empty:
-        return
-    applying = Applying(environment, group[-1].known)
+    if not changes.is_empty:
+        write(environment, changes, group[-1].known, is_alone=False)
+
+
+def write(environment: Environment, changes: Layer, known: KnownSpaces, *, is_alone: bool) -> None:
+    """Write changes in a transaction of their own, and return when they are on disk.
+
+    REQUIRES the folder's write lock for the process. ``is_alone``: see ``Applying``.
+    """
+    log = environment.commit_log
+    try:
+        _write_once(environment, changes, known, is_alone=is_alone, may_lend=not log.keeps_room)
+    except StorageFullError:
+        if not log.keeps_room:
+            raise
+        environment.make_log_ready()  # what the steady snapshot has kept may be used again after that
+        _write_once(environment, changes, known, is_alone=is_alone, may_lend=True)
+
+
+def _write_once(
+    environment: Environment, changes: Layer, known: KnownSpaces, *, is_alone: bool, may_lend: bool
+) -> None:
+    applying = Applying(environment, known, is_alone=is_alone)
     try:
         applying.begin()
         applying.apply(changes)
-        applying.commit(changes)
+        applying.commit(changes, may_lend=may_lend)
         applying.end()
     except BaseException as error:
         _end(applying)
@@ -162,7 +202,7 @@ def _end(applying: Applying) -> None:
         raise
 
 
-def _change(transaction: lmdb.Transaction[bytes], handle: Handle, changes: SpaceChanges) -> bool:
+def change_space(transaction: lmdb.Transaction[bytes], handle: lmdb._Database, changes: SpaceChanges) -> bool:
     """Change one space; return whether anything was put."""
     if changes.hides_below:
         transaction.drop(handle, delete=False)

@@ -1,30 +1,29 @@
-"""The one place where a commit becomes durable. Whatever else is to make it so takes its place here."""
+"""The one place where a commit becomes durable."""
 
 from __future__ import annotations
 
-import errno
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import lmdb
 
+if TYPE_CHECKING:
+    from minidb.engines.lmdb.commit_log.commits import CommitLog
+    from minidb.engines.write_buffer import SpaceChanges
 
-def make_durable(transaction: lmdb.Transaction[bytes]) -> None:
+
+LoggedChanges = Sequence[tuple[int, "SpaceChanges"]] | None
+
+
+def make_durable(transaction: lmdb.Transaction[bytes], log: CommitLog, changes: LoggedChanges) -> None:
     """Commit LMDB's write transaction; when this returns, it survives what the durability level says.
 
-    That is two flushes: of the pages, and of the meta page that makes them the newest state. Raises ``lmdb.Error``.
+    ``changes`` are all that it has changed, by slot; None where that is too much for the log, or not in spaces. Raises
+    ``lmdb.Error`` and ``OSError`` as LMDB and the log do, and ``CommitUnknownError``.
     """
-    transaction.commit()
-
-
-def is_surely_undone(error: lmdb.Error) -> bool:
-    """Tell whether ``make_durable`` failed before the disk was asked for anything that it may have half done.
-
-    LMDB's own refusals have negative codes, and are found before the meta page is written; so is a full disk, which
-    leaves the environment usable. After any other error of the operating system nothing is certain: a flush that failed
-    may have dropped what it should have written, and must not be tried again.
-    """
-    code = getattr(error, "code", None)
-    return code is not None and (code < 0 or code in (errno.ENOSPC, errno.EDQUOT)) and not _is_panic(error)
-
-
-def _is_panic(error: lmdb.Error) -> bool:
-    return isinstance(error, lmdb.PanicError)
+    if not log.is_used:
+        transaction.commit()  # two flushes: of the pages, and of the meta page that makes them the newest state
+    elif changes is None:
+        log.commit_with_checkpoint(transaction)
+    else:
+        log.commit(transaction, changes)

@@ -78,6 +78,7 @@ class LmdbEngine:
             "map_bytes": information["map_size"],
             "readers": information["num_readers"],
             "last_transaction_id": information["last_txnid"],
+            **self._environment.log_statistics(),
         }
 
     def close(self) -> None:

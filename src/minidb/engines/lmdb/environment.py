@@ -4,9 +4,10 @@ Each space is one of LMDB's named databases. They are called ``s0``, ``s1``, …
 its slot and frees it for the next one, and never closes the handle, since a reader with an older snapshot may be using
 it. Which space has which slot stands in the named database ``@spaces``:
 
-    @spaces      := (space_name -> slot)* (0x00 "generation" -> number) (0x00 "slots" -> number)
+    @spaces      := (space_name -> slot)* (0x00 "generation" -> number) (0x00 "slots" -> number log_mark?)
     space_name   := UTF-8, never beginning with 0x00
     slot, number := 8 bytes, unsigned, big endian
+    log_mark     := 0x01: there may be a commit log beside the file, which holds what the file does not
 
 A transaction can use only the handles that were open when it began, and the binding opens handles that last in write
 transactions only. So slots are made many at a time, and all that exist are opened with the file: another process's new
@@ -17,24 +18,35 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
 import lmdb
-from lmdb import _envid
 
+from minidb.engines.lmdb import data_file
 from minidb.engines.lmdb.applying import flush
+from minidb.engines.lmdb.commit_log.commits import CommitLog
+from minidb.engines.lmdb.commit_log.meta_pages import IS_SUPPORTED
 from minidb.engines.lmdb.commit_queue import GATHER_S, CommitQueue
-from minidb.engines.lmdb.durable import is_surely_undone
-from minidb.engines.lmdb.errors import disk_full, full, translate
+from minidb.engines.lmdb.data_file import (
+    GENERATION_KEY,
+    LOG_MARK,
+    MAX_SLOTS,
+    NUMBER_BYTES,
+    SLOTS_KEY,
+    SPACES_DATABASE,
+    Handle,
+    number_bytes,
+    slot_name,
+)
+from minidb.engines.lmdb.errors import disk_full, full, is_surely_undone, translate
 from minidb.engines.lmdb.file_lock import FolderLock
 from minidb.engines.lmdb.folder import APPLY_LOCK_FILE, DATA_FILE, READERS_FILE, make_private
 from minidb.engines.lmdb.reserve import Reserve
 from minidb.engines.lmdb.write_turn import WriteTurn
-from minidb.engines.port import CATALOG, Space
+from minidb.engines.port import Space
 from minidb.exceptions import (
     CommitUnknownError,
     CorruptionError,
@@ -46,34 +58,12 @@ from minidb.exceptions import (
 )
 from minidb.options import Durability
 
-Handle = lmdb._Database  # the binding exports no other name for it
-
-SPACES_DATABASE: Final = b"@spaces"  # Stored on disk: never rename.
-GENERATION_KEY: Final = b"\x00generation"  # Stored on disk: never rename.
-SLOTS_KEY: Final = b"\x00slots"  # Stored on disk: never rename.
-NUMBER_BYTES: Final = 8  # Stored on disk: never change.
-
-FIRST_SLOTS: Final = 32
-"""Slots of a new file. Whoever needs more doubles them."""
-
-MAX_SLOTS: Final = 4096
-"""Tables and indexes that one database can hold, the catalog included."""
-
-MAP_BYTES: Final = (1 << 40, 1 << 36, 1 << 32, 1 << 30)
-"""Address space to reserve, the first that the host grants. It costs neither memory nor disk."""
-
 RESERVED_SHARE: Final = 8
 SMALLEST_RESERVE_BYTES: Final = 256 * 1024
 LARGEST_RESERVED_SHARE: Final = 2
 """A limit on the size keeps an eighth of it for deleting, or a quarter of a MiB, but no more than half: LMDB writes
 pages anew before it can use the old ones again, so a map full of rows could never be emptied (measured: 490 of 736
 deletes failed). To delete a row copies up to 22 pages, and they can be used again two commits later."""
-
-MAX_READERS: Final = 2048
-SPARE_READ_TRANSACTIONS: Final = 32
-"""Ended read transactions that the binding keeps for the next ones: 0.4 µs to begin and read one value, else 2.2 µs."""
-
-_ENGINE_VERSION: Final = 0  # LMDB 0.9. Its files cannot be read by 1.0, so this is part of the format.
 
 
 class Handles(dict[Space, Handle]):
@@ -96,10 +86,21 @@ class Environment:
     """One data file, open once in this process. Its methods may be called from any thread."""
 
     def __init__(
-        self, folder: Path, *, durability: Durability, map_bytes: int | None, is_writable: bool, wait_s: float
+        self,
+        folder: Path,
+        *,
+        durability: Durability,
+        has_log: bool,
+        ends_log: bool,
+        map_bytes: int | None,
+        is_writable: bool,
+        wait_s: float,
     ) -> None:
+        """``has_log``: commits go through a commit log. ``ends_log``: take away the mark that there may be one."""
         self.folder = folder
         self.durability: Durability = durability
+        self._has_log = has_log and durability != "none" and IS_SUPPORTED
+        self._ends_log = ends_log
         self.is_writable = is_writable
         self.fork_count = 0
         self.orphans: list[Callable[[], None]] = []
@@ -113,23 +114,35 @@ class Environment:
     def _open(self) -> None:
         self._handles: dict[int, Handle] = {}
         self.known = KnownSpaces(-1, -1, {}, Handles())
-        raw = _open_data_file(
+        raw = data_file.open_environment(
             self.folder,
-            durability=self.durability,
+            # A log is flushed in place of the data file.
+            durability="none" if self._has_log else self.durability,
             map_bytes=self._map_bytes,
             is_writable=self.is_writable,
             is_inherited=self.fork_count > 0,
         )
         self.commits = CommitQueue(partial(flush, self), gather_s=0 if self.durability == "none" else GATHER_S)
         self._failure: MiniDBError | None = None
-        self._locks: tuple[WriteTurn, FolderLock] | None = None
+        self._locks: tuple[WriteTurn, FolderLock, CommitLog] | None = None
         try:
             if self.is_writable:
                 make_private(self.folder / READERS_FILE)
-                self._locks = (WriteTurn(self.folder), FolderLock(self.folder, APPLY_LOCK_FILE))
+                apply_lock = FolderLock(self.folder, APPLY_LOCK_FILE)
+                log = CommitLog(
+                    self.folder,
+                    raw,
+                    apply_lock,
+                    is_wanted=self._has_log,
+                    durability=self.durability,
+                    is_undone=self._is_undone,
+                )
+                self._locks = (WriteTurn(self.folder), apply_lock, log)
                 raw.reader_check()
             self._open_handles(raw)
         except BaseException as error:
+            if self._locks is not None:
+                self._locks[2].close(is_last=False)
             self._close_locks()
             raw.close()
             if isinstance(error, lmdb.NotFoundError):
@@ -161,7 +174,43 @@ class Environment:
         """The lock that goes with LMDB's own write transaction."""
         return self._require_writable()[1]
 
-    def _require_writable(self) -> tuple[WriteTurn, FolderLock]:
+    @property
+    def commit_log(self) -> CommitLog:
+        """What makes commits durable before LMDB does."""
+        return self._require_writable()[2]
+
+    def log_statistics(self) -> dict[str, int]:
+        """Return what there is to say of the commit log: nothing where the folder cannot be written."""
+        return {} if self._locks is None else self._locks[2].statistics()
+
+    def make_log_ready(self) -> None:
+        """Make the newest snapshot the steady one of the log. REQUIRES no lock but the write lock."""
+        log = self.commit_log
+        log.make_ready()
+        if not self._is_marked:
+            self._mark(log)
+
+    def _mark(self, log: CommitLog) -> None:
+        """Say in the data file that there is a log, to versions that know of none."""
+        hold = log.lock_checkpoints()
+        try:
+            apply_hold = self.apply_lock.acquire(self._wait_s)
+            try:
+                transaction = self.live().begin(write=True)
+                try:
+                    if log.admits(transaction.id()):
+                        slots = self._number(transaction, SLOTS_KEY)
+                        transaction.put(SLOTS_KEY, number_bytes(slots) + LOG_MARK, db=self._spaces_handle)
+                        log.commit_with_checkpoint(transaction)
+                        self._is_marked = True
+                finally:
+                    transaction.abort()
+            finally:
+                apply_hold.release()
+        finally:
+            hold.release()
+
+    def _require_writable(self) -> tuple[WriteTurn, FolderLock, CommitLog]:
         self.live()
         if self._locks is None:
             raise ReadOnlyError(f"The folder cannot be written: {self.folder}")
@@ -176,7 +225,7 @@ class Environment:
         return not self.commits.line
 
     def _close_locks(self) -> None:
-        for lock in self._locks or ():
+        for lock in (self._locks or ())[:2]:
             lock.close()
         self.reserve.close()
 
@@ -189,25 +238,29 @@ class Environment:
             with raw.begin() as snapshot:
                 slots = self._number(snapshot, SLOTS_KEY)
             for slot in range(slots):
-                self._handles[slot] = raw.open_db(_slot_name(slot), create=False)
+                self._handles[slot] = raw.open_db(slot_name(slot), create=False)
             return
-        _, apply_lock = self._locks
-        hold = apply_lock.acquire(self._wait_s)
+        hold = self._locks[1].acquire(self._wait_s)
         try:
             # A write transaction that changes nothing: its commit writes nothing and waits for no disk.
             with raw.begin(write=True) as transaction:
                 self._spaces_handle = raw.open_db(SPACES_DATABASE, txn=transaction, create=False)
-                for slot in range(self._number(transaction, SLOTS_KEY)):
+                slots = self._number(transaction, SLOTS_KEY)
+                for slot in range(slots):
                     if slot not in self._handles:
-                        self._handles[slot] = raw.open_db(_slot_name(slot), txn=transaction, create=False)
+                        self._handles[slot] = raw.open_db(slot_name(slot), txn=transaction, create=False)
+                self._is_marked = transaction.get(SLOTS_KEY, None, self._spaces_handle) != number_bytes(slots)
+                if self._is_marked and self._ends_log:
+                    transaction.put(SLOTS_KEY, number_bytes(slots), db=self._spaces_handle)
+                    self._is_marked = False
         finally:
             hold.release()
 
     def _number(self, transaction: lmdb.Transaction[bytes], key: bytes) -> int:
         stored = transaction.get(key, None, self._spaces_handle)
-        if stored is None or len(stored) != NUMBER_BYTES:
+        if stored is None or stored[NUMBER_BYTES:] not in (b"", LOG_MARK):
             raise UnsupportedFormatError("The list of spaces is not whole", path=str(self.folder))
-        return int.from_bytes(stored, "big")
+        return int.from_bytes(stored[:NUMBER_BYTES], "big")
 
     # --- transactions -------------------------------------------------------------------------------------------------
 
@@ -272,8 +325,8 @@ class Environment:
             del slots[space]
         for space in created:
             slots[space], handles[space] = self._take_slot(transaction, slots)
-            transaction.put(space.encode("utf-8"), _number_bytes(slots[space]), db=self._spaces_handle)
-        transaction.put(GENERATION_KEY, _number_bytes(known.generation + 1), db=self._spaces_handle)
+            transaction.put(space.encode("utf-8"), number_bytes(slots[space]), db=self._spaces_handle)
+        transaction.put(GENERATION_KEY, number_bytes(known.generation + 1), db=self._spaces_handle)
         return KnownSpaces(-1, known.generation + 1, slots, handles)
 
     def _take_slot(self, transaction: lmdb.Transaction[bytes], slots: Mapping[Space, int]) -> tuple[int, Handle]:
@@ -284,11 +337,12 @@ class Environment:
             if number_of_slots == MAX_SLOTS:
                 raise EngineUnavailableError(f"A database can hold at most {MAX_SLOTS} tables and indexes together")
             for new in range(number_of_slots, 2 * number_of_slots):
-                self.live().open_db(_slot_name(new), txn=transaction, create=True)
-            transaction.put(SLOTS_KEY, _number_bytes(2 * number_of_slots), db=self._spaces_handle)
+                self.live().open_db(slot_name(new), txn=transaction, create=True)
+            mark = LOG_MARK if self._is_marked else b""
+            transaction.put(SLOTS_KEY, number_bytes(2 * number_of_slots) + mark, db=self._spaces_handle)
         handle = self._handles.get(slot)
         if handle is None:  # made in this transaction: asking again gives the same handle
-            handle = self.live().open_db(_slot_name(slot), txn=transaction, create=False)
+            handle = self.live().open_db(slot_name(slot), txn=transaction, create=False)
         return slot, handle
 
     def publish(self, changed: KnownSpaces) -> None:
@@ -301,8 +355,7 @@ class Environment:
     def commit_failure(self, error: lmdb.Error) -> MiniDBError:
         """Return what a failure to commit means, and refuse later writes if nobody can tell."""
         reason = translate(error, str(self.folder))
-        # A full disk cuts the last write short, which LMDB calls a failure of the disk.
-        if (is_surely_undone(error) or isinstance(reason, StorageFullError)) and not self._is_in_panic():
+        if self._is_undone(error):
             return reason
         self._failure = reason
         return CommitUnknownError(
@@ -310,6 +363,12 @@ class Environment:
             hint="close the database and open it again, and look",
             path=str(self.folder),
         )
+
+    def _is_undone(self, error: lmdb.Error) -> bool:
+        """Whether surely nothing is left of a commit of LMDB's that failed."""
+        # A full disk cuts the last write short, which LMDB calls a failure of the disk.
+        is_full = isinstance(translate(error, str(self.folder)), StorageFullError)
+        return (is_surely_undone(error) or is_full) and not self._is_in_panic()
 
     def _is_in_panic(self) -> bool:
         """Whether LMDB refuses to go on, as after a failure to write a meta page."""
@@ -324,6 +383,8 @@ class Environment:
         if self.durability == "full" or not self.is_writable:
             return
         self.require_sound()
+        if self.commit_log.flush():
+            return
         try:
             self.live().sync(True)  # noqa: FBT003  # the binding's signature
         except lmdb.Error as error:
@@ -389,9 +450,21 @@ class Environment:
             for end in orphans:
                 end()
 
-    def close(self) -> None:
-        """Close the file. REQUIRES that no transaction is open."""
+    def rest(self) -> None:
+        """Let nothing run in the background until the next commit."""
+        if self.raw is not None and self._locks is not None:
+            self._locks[2].rest()
+
+    def flush_log(self) -> None:
+        """Flush what was committed through the log and is not on disk yet."""
+        if self.raw is not None and self._locks is not None:
+            self._locks[2].flush_unflushed()
+
+    def close(self, *, is_last: bool = False) -> None:
+        """Close the file. REQUIRES that no transaction is open. ``is_last``: nobody else has or gets it open."""
         if self.raw is not None:
+            if self._locks is not None:
+                self._locks[2].close(is_last=is_last)
             self.raw.close()
             self._close_locks()
 
@@ -401,7 +474,8 @@ class Environment:
         The inherited environment is kept for ever and never touched: closing it, or ending one of its transactions,
         would clear the parent's slots in the shared table of readers (measured).
         """
-        _inherited.append((self.raw, self._handles, self._spaces_handle))
+        pin = None if self.raw is None or self._locks is None else self._locks[2].abandon_in_child()
+        _inherited.append((self.raw, self._handles, self._spaces_handle, pin))
         self.fork_count += 1
         self.raw = None
         self._reopening = threading.Lock()
@@ -441,86 +515,6 @@ def _identity_of(path: str) -> tuple[int, int] | None:
 
 def _reserved_bytes(limit: int) -> int:
     return max(limit // RESERVED_SHARE, min(SMALLEST_RESERVE_BYTES, limit // LARGEST_RESERVED_SHARE))
-
-
-def _slot_name(slot: int) -> bytes:
-    return b"s%d" % slot  # Stored on disk: never rename.
-
-
-def _number_bytes(number: int) -> bytes:
-    return number.to_bytes(NUMBER_BYTES, "big")
-
-
-def make_data_file(folder: Path) -> None:
-    """Make a new data file, with no space but the catalog, in an empty folder; flushed and closed."""
-    try:
-        raw = lmdb.open(
-            str(folder),
-            map_size=MAP_BYTES[-1],
-            max_dbs=FIRST_SLOTS + 1,
-            mode=0o600,
-            create=True,
-            lib_version=_ENGINE_VERSION,
-        )
-        with closing(raw):
-            with raw.begin(write=True) as transaction:
-                spaces = raw.open_db(SPACES_DATABASE, txn=transaction, create=True)
-                for slot in range(FIRST_SLOTS):
-                    raw.open_db(_slot_name(slot), txn=transaction, create=True)
-                transaction.put(CATALOG.encode("utf-8"), _number_bytes(0), db=spaces)
-                transaction.put(GENERATION_KEY, _number_bytes(0), db=spaces)
-                transaction.put(SLOTS_KEY, _number_bytes(FIRST_SLOTS), db=spaces)
-            raw.sync(True)  # noqa: FBT003  # the binding's signature
-    except lmdb.Error as error:
-        raise translate(error, str(folder.parent)) from error
-
-
-def _open_data_file(
-    folder: Path, *, durability: Durability, map_bytes: int | None, is_writable: bool, is_inherited: bool
-) -> lmdb.Environment:
-    sizes = MAP_BYTES if map_bytes is None else (map_bytes,)
-    refusal: lmdb.Error | None = None
-    for size in sizes:
-        try:
-            with _forgetting_open_files() if is_inherited else nullcontext():
-                return lmdb.open(
-                    str(folder),
-                    map_size=size,
-                    readonly=not is_writable,
-                    sync=durability != "none",
-                    metasync=durability == "full",
-                    mode=0o600,
-                    create=False,
-                    max_readers=MAX_READERS,
-                    max_dbs=MAX_SLOTS + 1,
-                    max_spare_txns=SPARE_READ_TRANSACTIONS,
-                    lib_version=_ENGINE_VERSION,
-                )
-        except lmdb.MemoryError as error:
-            refusal = error
-        except lmdb.Error as error:
-            raise translate(error, str(folder)) from error
-    raise EngineUnavailableError(
-        f"The host grants too little address space to open {folder}", path=str(folder)
-    ) from refusal
-
-
-@contextmanager
-def _forgetting_open_files() -> Iterator[None]:
-    """Let the binding open a file that it believes open in this process, a belief inherited from the parent.
-
-    It identifies files through this function of its own, which tells it nothing meanwhile.
-    """
-    with _identifying:
-        identify = _envid.env_keys
-        _envid.env_keys = lambda *_: ()
-        try:
-            yield
-        finally:
-            _envid.env_keys = identify
-
-
-_identifying = threading.Lock()
 
 
 def can_write(folder: Path) -> bool:

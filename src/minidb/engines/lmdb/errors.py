@@ -56,6 +56,25 @@ def translate(error: lmdb.Error, path: str) -> MiniDBError:
     return EngineError(f"The storage engine failed: {_plain(error)}", path=path)
 
 
+def translate_os(error: OSError, path: str) -> MiniDBError:
+    """Return the error of ours that says what a failure to write beside LMDB means."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(path)
+    return EngineError(f"The disk failed: {error.strerror}", hint="look at the host's log", path=path)
+
+
+def is_surely_undone(error: lmdb.Error) -> bool:
+    """Tell whether a commit failed before the disk was asked for anything that it may have half done.
+
+    LMDB's own refusals have negative codes, and are found before the meta page is written; so is a full disk, which
+    leaves the environment usable. After any other error of the operating system nothing is certain: a flush that failed
+    may have dropped what it should have written, and must not be tried again.
+    """
+    code = getattr(error, "code", None)
+    is_panic = isinstance(error, lmdb.PanicError)
+    return code is not None and (code < 0 or code in (errno.ENOSPC, errno.EDQUOT)) and not is_panic
+
+
 def is_full(path: str) -> bool:
     """Tell whether the disk has no room: the last write before it was full is cut short, which LMDB calls EIO."""
     try:

@@ -6,6 +6,9 @@
       minidb.lock       0600  taken by the process that writes at the moment, and while the database is being made
       gate.lock         0600  taken by the process that waits for it
       apply.lock        0600  taken while bytes are handed to LMDB, the short last part of a write transaction
+      checkpoint.lock   0600  taken while a checkpoint is made (``commit_log``)
+      minidb.steady     0600  which snapshot is whole on the disk, and where the log goes on from it
+      minidb.log.0/.1   0600  the log: what was committed since
       open.lock         0600  shared by all who have the database open; held alone while its data file is replaced
       minidb.reserve    0600  half a mebibyte of nothing, lent to what deletes rows when the disk is full (``reserve``)
       .new/             there only while the database is being made
@@ -38,6 +41,7 @@ READERS_FILE: Final = "lock.mdb"
 WRITE_LOCK_FILE: Final = "minidb.lock"
 GATE_LOCK_FILE: Final = "gate.lock"
 APPLY_LOCK_FILE: Final = "apply.lock"
+CHECKPOINT_LOCK_FILE: Final = "checkpoint.lock"
 OPEN_LOCK_FILE: Final = "open.lock"
 RESERVE_FILE: Final = "minidb.reserve"
 NEW_FOLDER: Final = ".new"

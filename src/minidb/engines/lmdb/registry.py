@@ -10,20 +10,26 @@ from __future__ import annotations
 import os
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from minidb.engines.lmdb import data_file
 from minidb.engines.lmdb import folder as folders
-from minidb.engines.lmdb.environment import Environment, can_write, make_data_file
+from minidb.engines.lmdb.commit_log import recovery
+from minidb.engines.lmdb.environment import Environment, can_write
 from minidb.engines.lmdb.file_lock import FolderLock
 from minidb.engines.lmdb.open_lock import OpenLock
-from minidb.exceptions import EngineUnavailableError, InvalidOptionError, WriteTimeoutError
+from minidb.exceptions import CorruptionError, EngineUnavailableError, InvalidOptionError, WriteTimeoutError
 from minidb.options import Options
 
 _FileIdentity = tuple[int, int]
 
 
-_PAUSE_S: Final = 0.005
+_PAUSE_S: Final = 0.002
+
+SMALLEST_LOGGED_BYTES: Final = 64 * 1024 * 1024
+"""A database with a smaller limit has no commit log: the steady snapshot would keep too much of its room."""
 
 
 class _Entry:
@@ -65,12 +71,16 @@ def _try_acquire(path: Path, options: Options) -> Environment | None:
     open_lock = OpenLock(path)
     entry: _Entry | None = None
     try:
+        is_alone = _is_to_be_settled(path, options) and open_lock.try_alone()
+        if is_alone:
+            _settle(path, options)
         if not open_lock.try_share() or not folders.has_database(path):
             return None
         identity = _identify(path)
         entry = _entries.get(identity)
         if entry is None:
-            entry = _entries[identity] = _Entry(_open(path, options), open_lock)
+            environment = _open(path, options, ends_log=is_alone and not options.commit_log)
+            entry = _entries[identity] = _Entry(environment, open_lock)
         elif options.durability != entry.environment.durability and not options.read_only:
             raise InvalidOptionError(
                 f"This process has the database open with durability={entry.environment.durability!r}",
@@ -84,17 +94,68 @@ def _try_acquire(path: Path, options: Options) -> Environment | None:
             open_lock.close()
 
 
+def _is_to_be_settled(path: Path, options: Options) -> bool:
+    """Tell whether something is to be done first, if nobody else has the database open."""
+    if not can_write(path):
+        if recovery.is_needed(path):
+            raise EngineUnavailableError(
+                f"The database was not closed, and its folder cannot be written: {path}",
+                hint="open it once where it can be written",
+                path=str(path),
+            )
+        return False
+    if folders.has_database(path) and _identify(path) in _entries:
+        return False
+    return recovery.has_log(path) or not (options.commit_log or options.read_only)
+
+
+def _settle(path: Path, options: Options) -> None:
+    """Recover the database. REQUIRES that nobody else has it open."""
+    if folders.has_database(path):
+        data_file.recover(path)
+        if not (options.commit_log or options.read_only):
+            recovery.forget(path)
+
+
 def release(environment: Environment) -> None:
     """Give an environment back; the last one to do so closes the file."""
+    environment.rest()  # not under the lock: it waits for a thread in which anything may be collected as garbage
     with _lock:
         for identity, entry in _entries.items():
             if entry.environment is environment:
                 entry.users -= 1
                 if entry.users == 0:
                     del _entries[identity]
-                    environment.close()
-                    entry.open_lock.close()
+                    _close(environment, entry.open_lock)
                 return
+
+
+def _close(environment: Environment, open_lock: OpenLock) -> None:
+    try:
+        environment.flush_log()  # before the lock is given up: then others may do what they like with the log
+        environment.close(is_last=open_lock.try_alone())
+    finally:
+        open_lock.close()
+
+
+def close_log(path: Path) -> None:
+    """Let the data file of a folder hold all that was committed, whether it is open here or was not closed.
+
+    REQUIRES that it is open nowhere else, that nothing runs on it, and that it is not written before it is opened anew.
+    """
+    if not folders.has_database(path):
+        recovery.forget(path)
+        return
+    with _lock:
+        entry = _entries.get(_identify(path))
+    if entry is not None:
+        entry.environment.rest()
+        entry.environment.commit_log.close_cleanly()
+        return
+    try:
+        data_file.recover(path)
+    except CorruptionError:  # then it is to be replaced all the more
+        recovery.forget(path)
 
 
 def lock_of_only_user(path: Path) -> OpenLock:
@@ -132,14 +193,15 @@ def _create(path: Path, options: Options) -> None:
         hold = lock.acquire(0)
         try:
             if not folders.has_database(path):  # another process may have made it while this one waited
-                folders.build(path, make_data_file)
+                recovery.forget(path)  # of a data file that somebody removed
+                folders.build(path, partial(data_file.make, has_log=options.commit_log))
         finally:
             hold.release()
     finally:
         lock.close()
 
 
-def _open(path: Path, options: Options) -> Environment:
+def _open(path: Path, options: Options, *, ends_log: bool) -> Environment:
     if not options.allow_network_file_system:
         folders.refuse_network_file_system(path)
     is_writable = can_write(path)
@@ -150,6 +212,8 @@ def _open(path: Path, options: Options) -> Environment:
     return Environment(
         path,
         durability=options.durability,
+        has_log=options.commit_log and (options.max_size_bytes or SMALLEST_LOGGED_BYTES) >= SMALLEST_LOGGED_BYTES,
+        ends_log=ends_log,
         map_bytes=options.max_size_bytes,
         is_writable=is_writable,
         wait_s=options.write_timeout_s,

@@ -62,7 +62,12 @@ class LmdbReplacement:
         # Nothing is acknowledged before the end, and then all is flushed at once.
         self.engine = LmdbEngine(
             self._aside,
-            Options(durability="none", max_size_bytes=options.max_size_bytes, allow_network_file_system=True),
+            Options(
+                durability="none",
+                commit_log=options.commit_log,
+                max_size_bytes=options.max_size_bytes,
+                allow_network_file_system=True,
+            ),
         )
         self._is_open = True
 
@@ -94,6 +99,7 @@ class LmdbReplacement:
         self.engine.sync()
         self.engine.close()
         self._is_open = False
+        registry.close_log(self._path)  # or the log of the old one would be replayed over the new one
         folders.move_into_place(self._aside, self._path)
         self._has_made_folder = False
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import lmdb
 
-from minidb.engines.lmdb.applying import Applying
+from minidb.engines.lmdb.applying import Applying, write
 from minidb.engines.lmdb.commit_queue import Commit, Line
 from minidb.engines.lmdb.environment import Environment, KnownSpaces, keep_inherited
 from minidb.engines.lmdb.errors import translate
@@ -241,7 +241,7 @@ class LmdbBase:
         applying = self._applying
         if applying is None:
             self._environment.commits.require_written(self._line)
-            applying = self._applying = Applying(self._environment, self._known)
+            applying = self._applying = Applying(self._environment, self._known, is_alone=True)
             transaction = applying.begin()
             self.snapshot.close()
             self.snapshot.switch_to(transaction, self._known)
@@ -260,14 +260,10 @@ class LmdbBase:
             if is_read_only:
                 if self._line:  # what it has seen must be on disk, before it may be told
                     self._stand_in_line(changes)
-            elif (
-                self._applying is not None
-                or changes.changes_catalog
-                or changes.size_bytes > GROUP_BYTES
-                or queue.is_careful
-            ):
-                is_whole = self._applying is None
-                self._apply(changes).commit(changes if is_whole else None)
+            elif self._applying is not None:
+                self._apply(changes).commit(None)
+            elif changes.changes_catalog or changes.size_bytes > GROUP_BYTES or queue.is_careful:
+                self._write_alone(changes)
                 queue.is_careful = False
             else:
                 self._stand_in_line(changes)
@@ -275,6 +271,13 @@ class LmdbBase:
             raise translate(error, str(self._environment.folder)) from error
         finally:
             self.rollback()  # ends what is left: everything after a failure, nothing but the locks after a commit
+
+    def _write_alone(self, changes: Layer) -> None:
+        environment = self._environment
+        environment.commits.require_written(self._line)
+        self.snapshot.close()
+        is_logged = changes.size_bytes <= GROUP_BYTES and not changes.changes_catalog
+        write(environment, changes, self._known, is_alone=not is_logged)
 
     def _stand_in_line(self, changes: Layer) -> None:
         queue, line = self._environment.commits, self._line
