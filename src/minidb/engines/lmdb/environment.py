@@ -455,6 +455,11 @@ class Environment:
         if self.raw is not None and self._locks is not None:
             self._locks[2].rest()
 
+    def close_log(self) -> None:
+        """Let the data file hold all that was committed. REQUIRES to be alone, and that nothing is written any more."""
+        self.rest()
+        self.commit_log.close_cleanly()
+
     def flush_log(self) -> None:
         """Flush what was committed through the log and is not on disk yet."""
         if self.raw is not None and self._locks is not None:

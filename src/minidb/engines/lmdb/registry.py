@@ -7,6 +7,7 @@ every file is opened anew when it is next used, since nothing of LMDB's may be u
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -20,10 +21,18 @@ from minidb.engines.lmdb.commit_log import recovery
 from minidb.engines.lmdb.environment import Environment, can_write
 from minidb.engines.lmdb.file_lock import FolderLock
 from minidb.engines.lmdb.open_lock import OpenLock
-from minidb.exceptions import CorruptionError, EngineUnavailableError, InvalidOptionError, WriteTimeoutError
+from minidb.exceptions import (
+    CorruptionError,
+    EngineUnavailableError,
+    InvalidOptionError,
+    UnsupportedFormatError,
+    WriteTimeoutError,
+)
 from minidb.options import Options
 
 _FileIdentity = tuple[int, int]
+
+_log = logging.getLogger("minidb")
 
 
 _PAUSE_S: Final = 0.002
@@ -143,19 +152,18 @@ def close_log(path: Path) -> None:
 
     REQUIRES that it is open nowhere else, that nothing runs on it, and that it is not written before it is opened anew.
     """
-    if not folders.has_database(path):
-        recovery.forget(path)
-        return
     with _lock:
-        entry = _entries.get(_identify(path))
-    if entry is not None:
-        entry.environment.rest()
-        entry.environment.commit_log.close_cleanly()
+        open_here = [entry.environment for entry in _entries.values() if entry.environment.folder == path]
+    if open_here:
+        open_here[0].close_log()
         return
     try:
-        data_file.recover(path)
-    except CorruptionError:  # then it is to be replaced all the more
-        recovery.forget(path)
+        if folders.has_database(path):
+            data_file.recover(path)
+            return
+    except (CorruptionError, EngineUnavailableError, UnsupportedFormatError) as error:
+        _log.warning("The database that is replaced could not be recovered: %s", error, extra={"path": str(path)})
+    recovery.forget(path)
 
 
 def lock_of_only_user(path: Path) -> OpenLock:

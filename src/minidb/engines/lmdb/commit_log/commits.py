@@ -99,11 +99,7 @@ class CommitLog:
             return not self._is_wanted
         self.is_used = True
         if live.is_poisoned:
-            raise EngineUnavailableError(
-                "The disk failed during an earlier commit, so nothing more is written",
-                hint="close the database, in every program that has it open, and open it again",
-                path=str(self._folder),
-            )
+            raise self._refusal()
         log = checkpoints.log
         assert log is not None, "opened with the steady file"
         return checkpoints.pin is not None and not live.is_broken and log.find(live.segment, transaction_id)
@@ -327,10 +323,20 @@ class CommitLog:
     def close_cleanly(self) -> None:
         """Let the data file hold all that was committed. REQUIRES that nobody else has the database open."""
         live = self._checkpoints.live()
-        if live is not None and live.is_in_use and not live.is_poisoned:
-            begun = self._begin()
-            self._finish(begun, is_closed=True)
-            self._checkpoints.reset(begun)
+        if live is None or not live.is_in_use:
+            return
+        if live.is_poisoned:
+            raise self._refusal()
+        begun = self._begin()
+        self._finish(begun, is_closed=True)
+        self._checkpoints.reset(begun)
+
+    def _refusal(self) -> EngineUnavailableError:
+        return EngineUnavailableError(
+            "The disk failed during an earlier commit, so nothing more is written",
+            hint="close the database, in every program that has it open, and open it again",
+            path=str(self._folder),
+        )
 
     def abandon_in_child(self) -> object:
         """Let go of what a forked child has inherited; return what must never be touched again."""
