@@ -460,11 +460,6 @@ class Environment:
         self.rest()
         self.commit_log.close_cleanly()
 
-    def flush_log(self) -> None:
-        """Flush what was committed through the log and is not on disk yet."""
-        if self.raw is not None and self._locks is not None:
-            self._locks[2].flush_unflushed()
-
     def close(self, *, is_last: bool = False) -> None:
         """Close the file. REQUIRES that no transaction is open. ``is_last``: nobody else has or gets it open."""
         if self.raw is not None:

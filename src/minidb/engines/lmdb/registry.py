@@ -11,6 +11,8 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,6 +20,7 @@ from typing import Final
 from minidb.engines.lmdb import data_file
 from minidb.engines.lmdb import folder as folders
 from minidb.engines.lmdb.commit_log import recovery
+from minidb.engines.lmdb.commit_log.commits import LOCK_WAIT_S
 from minidb.engines.lmdb.environment import Environment, can_write
 from minidb.engines.lmdb.file_lock import FolderLock
 from minidb.engines.lmdb.open_lock import OpenLock
@@ -121,7 +124,7 @@ def _is_to_be_settled(path: Path, options: Options) -> bool:
 def _settle(path: Path, options: Options) -> None:
     """Recover the database. REQUIRES that nobody else has it open."""
     if folders.has_database(path):
-        data_file.recover(path)
+        _recover(path)
         if not (options.commit_log or options.read_only):
             recovery.forget(path)
 
@@ -140,11 +143,37 @@ def release(environment: Environment) -> None:
 
 
 def _close(environment: Environment, open_lock: OpenLock) -> None:
+    # To ask for the lock alone is to give up a share of it. Whoever takes it alone in that moment recovers the
+    # database, and must find it closed here.
     try:
-        environment.flush_log()  # before the lock is given up: then others may do what they like with the log
-        environment.close(is_last=open_lock.try_alone())
+        with _without_recovery(environment.folder) as is_sure:
+            environment.close(is_last=is_sure and open_lock.try_alone())
     finally:
         open_lock.close()
+
+
+def _recover(path: Path) -> None:
+    """Recover the database. REQUIRES the open lock alone."""
+    with _without_recovery(path):
+        data_file.recover(path)
+
+
+@contextmanager
+def _without_recovery(path: Path) -> Iterator[bool]:
+    """Keep others from recovering the database meanwhile; False if that cannot be, as in a folder that was removed."""
+    try:
+        lock = FolderLock(path, folders.CHECKPOINT_LOCK_FILE)
+    except EngineUnavailableError:
+        yield False
+        return
+    try:
+        hold = lock.acquire(LOCK_WAIT_S)
+        try:
+            yield True
+        finally:
+            hold.release()
+    finally:
+        lock.close()
 
 
 def close_log(path: Path) -> None:
@@ -159,7 +188,7 @@ def close_log(path: Path) -> None:
         return
     try:
         if folders.has_database(path):
-            data_file.recover(path)
+            _recover(path)
             return
     except (CorruptionError, EngineUnavailableError, UnsupportedFormatError) as error:
         _log.warning("The database that is replaced could not be recovered: %s", error, extra={"path": str(path)})

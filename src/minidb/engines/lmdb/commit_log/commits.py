@@ -314,6 +314,8 @@ class CommitLog:
         try:
             if is_last:
                 self.close_cleanly()
+            else:
+                self.flush_unflushed()
         except MiniDBError as error:  # nothing is lost: who opens it next replays the log
             _log.warning("The database could not be closed cleanly: %s", error, extra={"path": str(self._folder)})
         finally:
