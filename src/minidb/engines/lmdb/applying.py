@@ -135,7 +135,9 @@ class Applying:
             environment.publish(self.known)
 
     def _apply_again(self, whole: Layer) -> None:
-        """Do again what a commit that failed has undone."""
+        """Do again what a commit that failed has undone, or not begun."""
+        assert self.transaction is not None, "begun"
+        self.transaction.abort()
         self.known = self._known_before
         self._has_changed_spaces = self._has_put = False
         self.transaction = self._environment.live().begin(write=True)

@@ -15,8 +15,9 @@ import lmdb
 from lmdb import _envid
 
 from minidb.engines.lmdb.applying import change_space
-from minidb.engines.lmdb.commit_log import recovery
+from minidb.engines.lmdb.commit_log import meta_pages, recovery
 from minidb.engines.lmdb.errors import translate, translate_os
+from minidb.engines.lmdb.folder import DATA_FILE
 from minidb.engines.port import CATALOG
 from minidb.engines.write_buffer import SpaceChanges
 from minidb.exceptions import EngineUnavailableError
@@ -57,15 +58,14 @@ def make(folder: Path, *, has_log: bool) -> None:
             create=True,
             lib_version=_ENGINE_VERSION,
         )
-        with closing(raw):
-            with raw.begin(write=True) as transaction:
-                spaces = raw.open_db(SPACES_DATABASE, txn=transaction, create=True)
-                for slot in range(FIRST_SLOTS):
-                    raw.open_db(slot_name(slot), txn=transaction, create=True)
-                transaction.put(CATALOG.encode("utf-8"), number_bytes(0), db=spaces)
-                transaction.put(GENERATION_KEY, number_bytes(0), db=spaces)
-                transaction.put(SLOTS_KEY, number_bytes(FIRST_SLOTS) + (LOG_MARK if has_log else b""), db=spaces)
-            raw.sync(True)  # noqa: FBT003  # the binding's signature
+        with closing(raw), raw.begin(write=True) as transaction:
+            spaces = raw.open_db(SPACES_DATABASE, txn=transaction, create=True)
+            for slot in range(FIRST_SLOTS):
+                raw.open_db(slot_name(slot), txn=transaction, create=True)
+            transaction.put(CATALOG.encode("utf-8"), number_bytes(0), db=spaces)
+            transaction.put(GENERATION_KEY, number_bytes(0), db=spaces)
+            transaction.put(SLOTS_KEY, number_bytes(FIRST_SLOTS) + (LOG_MARK if has_log else b""), db=spaces)
+        meta_pages.identify(folder / DATA_FILE)  # flushes all
     except lmdb.Error as error:
         raise translate(error, str(folder.parent)) from error
 

@@ -6,7 +6,9 @@ and whose pages nobody uses again, is whole as soon as the meta pages are put ba
     page := head(16 bytes) magic(4) version(4) address(8) map_bytes(8) free_list(48) main(48) last_page(8) txnid(8)
     free_list, main := page_bytes(4) flags(2) depth(2) branch(8) leaf(8) overflow(8) entries(8) root(8)
 
-That is LMDB 0.9 on a machine with 64 bits, in its own byte order.
+That is LMDB 0.9 on a machine with 64 bits, in its own byte order. LMDB never writes to the rest of them again once the
+file is made. There, in the first, stands the file's *identity*, 16 random bytes of ours: two files that have had the same
+commits are alike otherwise.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import os
 import struct
 import sys
 import zlib
+from pathlib import Path
 from typing import Final, NamedTuple
 
 SAVED_BYTES: Final = 512
@@ -28,6 +31,8 @@ _MAGIC_AT: Final = 16
 _PAGE_BYTES_AT: Final = 40
 _MAIN_ROOT_AT: Final = 128
 _TRANSACTION_ID_AT: Final = 144
+_IDENTITY_AT: Final = 2048  # Stored on disk: never change.
+_IDENTITY_BYTES: Final = 16  # Stored on disk: never change.
 _NO_PAGE: Final = 2**64 - 1
 
 
@@ -53,13 +58,16 @@ class MetaPages(NamedTuple):
         return all(page[_MAGIC_AT : _MAGIC_AT + 4] == _MAGIC for page in self) and 512 <= self.page_bytes <= 65536
 
     def root_checksum(self, descriptor: int) -> int:
-        """Return the CRC-32 of the root of the newest snapshot, which changes with every commit.
+        """Return the CRC-32 of the file's identity and the root of the newest snapshot, which changes with every commit.
 
         It tells the data file that these pages are of from any other.
         """
+        identity = zlib.crc32(os.pread(descriptor, _IDENTITY_BYTES, _IDENTITY_AT))
         newest = max(self, key=lambda page: _number(page, _TRANSACTION_ID_AT))
         root = _number(newest, _MAIN_ROOT_AT)
-        return 0 if root == _NO_PAGE else zlib.crc32(os.pread(descriptor, self.page_bytes, root * self.page_bytes))
+        if root == _NO_PAGE:
+            return identity
+        return zlib.crc32(os.pread(descriptor, self.page_bytes, root * self.page_bytes), identity)
 
 
 def read(descriptor: int) -> MetaPages:
@@ -73,6 +81,13 @@ def write(descriptor: int, pages: MetaPages) -> None:
     """Put saved pages back. REQUIRES that nobody has the file open in LMDB."""
     os.pwrite(descriptor, pages.first, 0)
     os.pwrite(descriptor, pages.second, pages.page_bytes)
+
+
+def identify(path: Path) -> None:
+    """Give a new data file its identity. REQUIRES that it is closed."""
+    with path.open("r+b", buffering=0) as file:
+        os.pwrite(file.fileno(), os.urandom(_IDENTITY_BYTES), _IDENTITY_AT)
+        os.fdatasync(file.fileno())
 
 
 def _number(page: bytes, at: int) -> int:
