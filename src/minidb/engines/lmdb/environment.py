@@ -250,7 +250,8 @@ class Environment:
                     if slot not in self._handles:
                         self._handles[slot] = raw.open_db(slot_name(slot), txn=transaction, create=False)
                 self._is_marked = transaction.get(SLOTS_KEY, None, self._spaces_handle) != number_bytes(slots)
-                if self._is_marked and self._ends_log:
+                ends_log, self._ends_log = self._ends_log, False  # only as it is opened: somebody else may begin one
+                if self._is_marked and ends_log:
                     transaction.put(SLOTS_KEY, number_bytes(slots), db=self._spaces_handle)
                     self._is_marked = False
         finally:

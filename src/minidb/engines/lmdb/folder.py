@@ -170,6 +170,13 @@ def make_private(path: Path) -> None:
         path.chmod(0o600)
 
 
+def write_whole(descriptor: int, data: bytes, offset: int) -> None:
+    """Write all of it, also where the system takes it in pieces. Raises ``OSError``."""
+    written = os.pwrite(descriptor, data, offset)
+    while written < len(data):
+        written += os.pwrite(descriptor, data[written:], offset + written)
+
+
 def flush_folder(path: Path) -> None:
     """Make the names in a folder survive a power failure."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -2,7 +2,10 @@
 
 LMDB keeps no such account that could be asked without harm, and a process whose data file is replaced under it goes on
 writing to the old one. The kernel drops the lock when its process dies, however it dies. Whoever takes it alone holds
-the write lock of the folder first, so that there are never two.
+the write lock of the folder first, or has the database open to nobody.
+
+The kernel converts a lock by giving it up and taking it anew, and whoever comes in between has it. So whoever wants the
+lock alone, or had it alone and shares it now, locks the folder itself for that moment: a lock that is shared stays so.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +22,9 @@ from minidb.engines.lmdb.folder import OPEN_LOCK_FILE, make_private
 from minidb.exceptions import EngineUnavailableError
 
 _CHILD_WAIT_S: Final = 30.0
+_CONVERSION_WAIT_S: Final = 5.0
+"""Seconds to wait for others to convert their locks, which takes them microseconds."""
+
 _PAUSE_S: Final = 0.005
 
 
@@ -26,19 +34,39 @@ class OpenLock:
     def __init__(self, folder: Path) -> None:
         self._path = folder / OPEN_LOCK_FILE
         self._descriptor = _open(self._path)
+        self._kind: int | None = None
 
     def try_share(self) -> bool:
         """Take the lock with others; False where somebody has it alone. A folder that is not writable may lack it."""
-        return self._descriptor is None or (_try(self._descriptor, fcntl.LOCK_SH) and self._is_in_place())
+        if self._descriptor is None:
+            return True
+        if self._kind == fcntl.LOCK_EX:
+            self.share_again()
+        elif not _try(self._descriptor, fcntl.LOCK_SH):
+            return False
+        self._kind = fcntl.LOCK_SH
+        return self._is_in_place()
 
     def try_alone(self) -> bool:
-        """Take the lock alone; False where others share it. A lock that was shared has been given up then."""
-        return self._descriptor is not None and _try(self._descriptor, fcntl.LOCK_EX) and self._is_in_place()
+        """Take the lock alone; False where others share it. One that was shared is shared still then."""
+        if self._descriptor is None:
+            return False
+        with self._converting() as is_safe:
+            if not is_safe:
+                return False
+            if not _try(self._descriptor, fcntl.LOCK_EX):
+                if self._kind is not None:
+                    fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+                return False
+            self._kind = fcntl.LOCK_EX
+        return self._is_in_place()
 
     def share_again(self) -> None:
-        """Share what was held alone, or given up for it. It never waits: by the rule above nobody else has it alone."""
-        if self._descriptor is not None:
-            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+        """Share what was held alone."""
+        if self._descriptor is not None and self._kind == fcntl.LOCK_EX:
+            with self._converting():
+                fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+                self._kind = fcntl.LOCK_SH
 
     def holders(self) -> list[int]:
         """Return the ids of the processes that have the lock, as far as the host tells."""
@@ -66,7 +94,23 @@ class OpenLock:
         """Give the lock up. A process that shares the descriptor through a fork keeps it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
-            self._descriptor = None
+            self._descriptor = self._kind = None
+
+    @contextmanager
+    def _converting(self) -> Iterator[bool]:
+        """Keep others from taking the lock alone; False if somebody else does so for too long."""
+        deadline = time.monotonic() + _CONVERSION_WAIT_S
+        try:
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:  # it was removed
+            yield False
+            return
+        try:
+            while not (is_safe := _try(folder, fcntl.LOCK_EX)) and time.monotonic() < deadline:
+                time.sleep(_PAUSE_S)
+            yield is_safe
+        finally:
+            os.close(folder)
 
     def _is_in_place(self) -> bool:
         """Whether the file is still the one of this name: a restore that failed takes away the folder that it made."""

@@ -143,12 +143,16 @@ def release(environment: Environment) -> None:
 
 
 def _close(environment: Environment, open_lock: OpenLock) -> None:
-    # To ask for the lock alone is to give up a share of it. Whoever takes it alone in that moment recovers the
-    # database, and must find it closed here.
+    # One after the other: of two that close at the same time each would find the other one there, and leave the log to
+    # be replayed.
     try:
         with _without_recovery(environment.folder) as is_sure:
-            environment.close(is_last=is_sure and open_lock.try_alone())
-    finally:
+            try:
+                environment.close(is_last=is_sure and open_lock.try_alone())
+            finally:
+                open_lock.close()
+    except WriteTimeoutError:  # somebody stands still in the middle of a checkpoint
+        environment.close()
         open_lock.close()
 
 

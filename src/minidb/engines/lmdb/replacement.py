@@ -79,10 +79,7 @@ class LmdbReplacement:
             lock = OpenLock(self._path)
             self._locks.append(lock)
         if not lock.try_alone():
-            refusal = in_use(self._path, lock)
-            if is_open_here:
-                lock.share_again()
-            raise refusal
+            raise in_use(self._path, lock)
 
     def require_room(self, size_bytes: int) -> None:
         """Raise ``StorageFullError`` where the disk has not so much room for the new database."""

@@ -13,12 +13,13 @@ at any time. So a process writes only while it has a pin of its own that is no n
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from minidb.engines.lmdb.commit_log import meta_pages
-from minidb.engines.lmdb.commit_log.log import Log, Place
+from minidb.engines.lmdb.commit_log.log import FlushFailedError, Log, Place
 from minidb.engines.lmdb.commit_log.steady import FILE, Live, Steady, SteadyFile
 from minidb.engines.lmdb.folder import DATA_FILE, flush_folder
 from minidb.exceptions import CorruptionError
@@ -46,6 +47,7 @@ class Checkpoints:
         self.log: Log | None = None
         self.steady: SteadyFile | None = None
         self.pin: lmdb.Transaction[bytes] | None = None
+        self._lasting = -1  # the newest record of the steady file that this process knows to be on the disk
 
     def live(self) -> Live | None:
         """Return what the processes tell each other; None where there has never been a log. REQUIRES the apply lock."""
@@ -66,19 +68,25 @@ class Checkpoints:
         if log is None:
             log = self.log = Log(self._folder)
         pin = self._raw.begin()
-        newest_id = pin.id()
         metas = meta_pages.read(self._data)
+        # The pin's own, or one more, of a process that was killed as its commit was about to become visible.
+        newest_id = metas.transaction_id
         if live is None or self.steady is None:
             log.reserve()
             return Begun(pin, self._begin_segment(log, 0, newest_id), metas, 0)
         recorded = self.steady.newest()
         if recorded is None:
             raise CorruptionError("The record of the steady snapshot is damaged", path=str(self.steady.path))
+        if recorded.sequence != self._lasting:  # the process that wrote it may have been killed before it was flushed
+            self.steady.record(recorded)
+            flush_folder(self._folder)
+            self._lasting = recorded.sequence
         number = live.segment if live.is_in_use else recorded.place.segment
         if not live.is_in_use or recorded.place.segment == number:
             place = self._begin_segment(log, number + 1, newest_id)
         else:  # a checkpoint was cut short: both files are needed still
-            log.find(number, newest_id + 1)
+            if not log.find(number, newest_id + 1):  # what follows must wait until this checkpoint is recorded
+                self.steady.set_broken(is_broken=True)
             assert log.end is not None, "the segment in use was begun"
             place = log.end._replace(transaction_id=newest_id)
             log.start_at(place)
@@ -94,6 +102,8 @@ class Checkpoints:
     def finish(self, begun: Begun, *, is_closed: bool = False) -> None:
         """Do the other steps. Raises ``OSError`` and ``lmdb.Error``."""
         self._raw.sync(True)  # noqa: FBT003  # the binding's signature
+        if self.is_poisoned:
+            raise FlushFailedError(errno.EIO, "another flush has failed meanwhile")
         steady = Steady(
             begun.sequence,
             is_closed,
@@ -105,13 +115,18 @@ class Checkpoints:
         if self.steady is None:
             self.steady = SteadyFile.create(self._folder / FILE, steady)
             flush_folder(self._folder)
-            self.steady.use_segment(begun.place.segment)
         else:
             self.steady.record(steady)
             self.steady.set_broken(is_broken=False)
+        self._lasting = steady.sequence
         before, self.pin = self.pin, begun.pin
         if before is not None:
             before.abort()
+
+    @property
+    def is_poisoned(self) -> bool:
+        """Whether a flush has failed, of this process or of another one. REQUIRES no lock."""
+        return self.steady is not None and self.steady.live().is_poisoned
 
     @property
     def is_pin_outdated(self) -> bool:

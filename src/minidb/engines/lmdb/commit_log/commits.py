@@ -15,6 +15,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,9 @@ import lmdb
 
 from minidb.engines.lmdb.commit_log.checkpoint import Begun, Checkpoints
 from minidb.engines.lmdb.commit_log.keeper import Keeper
+from minidb.engines.lmdb.commit_log.log import FlushFailedError
 from minidb.engines.lmdb.commit_log.records import encode
+from minidb.engines.lmdb.commit_log.steady import Live
 from minidb.engines.lmdb.errors import disk_full
 from minidb.engines.lmdb.file_lock import FolderLock
 from minidb.engines.lmdb.folder import CHECKPOINT_LOCK_FILE
@@ -82,6 +85,7 @@ class CommitLog:
         self._has_room = threading.Condition()
         self._commits = self._keys = self._bytes = 0  # since the last checkpoint, of this process
         self._is_unflushed = False
+        self._is_poisoned = False
         self._began_s = 0.0
         self._keeper = Keeper(self.tend)
 
@@ -98,8 +102,7 @@ class CommitLog:
             self.is_used = False
             return not self._is_wanted
         self.is_used = True
-        if live.is_poisoned:
-            raise self._refusal()
+        self._require_sound(live)
         log = checkpoints.log
         assert log is not None, "opened with the steady file"
         return checkpoints.pin is not None and not live.is_broken and log.find(live.segment, transaction_id)
@@ -128,6 +131,7 @@ class CommitLog:
             except OSError as failure:
                 raise self._poisoned() from failure
             raise
+        log.confirm()
         self._is_unflushed = self._durability != "full"
         self._commits += 1
         self._bytes += len(record)
@@ -211,9 +215,12 @@ class CommitLog:
     def _begin(self) -> Begun:
         self._began_s = time.monotonic()
         try:
+            live = self._checkpoints.live()
+            if live is not None:
+                self._require_sound(live)
             begun = self._checkpoints.begin()
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in (errno.ENOSPC, errno.EDQUOT) and not isinstance(error, FlushFailedError):
                 raise disk_full(str(self._folder)) from error
             raise self._poisoned() from error
         self._commits = self._keys = self._bytes = 0
@@ -240,8 +247,10 @@ class CommitLog:
         What the kernel could not write it may have dropped, and call written. The steady snapshot and the log before
         it are good, so recovery is.
         """
+        self._is_poisoned = True
         if self._checkpoints.steady is not None:
-            self._checkpoints.steady.poison()
+            with suppress(OSError):  # into a page that is in memory; if even that fails, others find out by themselves
+                self._checkpoints.steady.poison()
         return CommitUnknownError(
             "The disk failed while a commit was being written, so it may have happened or not",
             hint="close the database, in every program that has it open, open it again, and look",
@@ -259,6 +268,7 @@ class CommitLog:
         live = steady.live()  # under no lock: who begins another segment meanwhile flushes this one
         if not live.is_in_use:
             return False
+        self._require_sound(live)  # a flush that failed may succeed when it is tried again, without what it has lost
         try:
             log.flush(live.segment)
         except OSError as error:
@@ -279,6 +289,8 @@ class CommitLog:
 
         ``quiet_s``: seconds since the last commit of this process. REQUIRES no lock.
         """
+        if self._checkpoints.is_poisoned:
+            return False
         self.flush_unflushed()
         if self.is_due or (self._commits and (quiet_s > QUIET_S or self._checkpoints.is_pin_outdated)):
             self.checkpoint()
@@ -327,18 +339,17 @@ class CommitLog:
         live = self._checkpoints.live()
         if live is None or not live.is_in_use:
             return
-        if live.is_poisoned:
-            raise self._refusal()
         begun = self._begin()
         self._finish(begun, is_closed=True)
         self._checkpoints.reset(begun)
 
-    def _refusal(self) -> EngineUnavailableError:
-        return EngineUnavailableError(
-            "The disk failed during an earlier commit, so nothing more is written",
-            hint="close the database, in every program that has it open, and open it again",
-            path=str(self._folder),
-        )
+    def _require_sound(self, live: Live) -> None:
+        if live.is_poisoned or self._is_poisoned:
+            raise EngineUnavailableError(
+                "The disk failed during an earlier commit, so nothing more is written",
+                hint="close the database, in every program that has it open, and open it again",
+                path=str(self._folder),
+            )
 
     def abandon_in_child(self) -> object:
         """Let go of what a forked child has inherited; return what must never be touched again."""

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from minidb.engines.lmdb.folder import make_private
+from minidb.engines.lmdb.folder import make_private, write_whole
 
 _MAGIC: Final = b"MDBlog\x00\x01"  # Stored on disk: a new number for each new format.
 _HEAD: Final = struct.Struct("<8sQQ8s")  # Stored on disk: never change.
@@ -37,6 +37,10 @@ where the file grows."""
 
 KEPT_BYTES: Final = 16 * 1024 * 1024
 """A segment's file that has grown larger is cut to this before it is used again."""
+
+
+class FlushFailedError(OSError):
+    """What was to be flushed may never be on the disk, whatever the kernel says of it from now on."""
 
 
 class Place(NamedTuple):
@@ -62,31 +66,33 @@ class Log:
         except BaseException:
             self.close()
             raise
-        # One assignment changes both, so that an interrupt leaves them right.
-        self._places: tuple[Place | None, Place | None] = (None, None)  # before and behind the last record
+        # One assignment changes all, so that an interrupt leaves them right.
+        self._known = _Known(None, None, is_committed=True)
 
     @property
     def end(self) -> Place | None:
         """Behind the last record that this process knows of."""
-        return self._places[1]
+        return self._known.end
 
     def start_at(self, place: Place) -> None:
         """Let the next record go to a place, or behind what follows there."""
-        self._places = (None, place)
+        self._known = _Known(None, place, is_committed=True)
 
     def find(self, segment: int, transaction_id: int) -> bool:
         """Find the place for the record of a transaction in the segment in use; False if there is a gap before it."""
-        before, end = self._places
+        before, end, is_committed = self._known
         wanted = transaction_id - 1
         if end is None or end.segment != segment:
-            before, end = None, self._head(segment)
+            end = self._head(segment)
             if end is None:
                 return False
-        elif end.transaction_id == wanted:
+        elif end.transaction_id == wanted and is_committed:
             return True
         elif before is not None and before.transaction_id == wanted:  # the last one changed nothing
-            self._places = (None, before)
+            self.start_at(before)
             return True
+        elif before is not None and not is_committed:  # another process may have written over it
+            end = before
         if end.transaction_id > wanted:
             end = self._head(segment)
             if end is None:
@@ -95,15 +101,16 @@ class Log:
             if behind.transaction_id > wanted:
                 break
             end = behind
-        self._places = (None, end)
+        self.start_at(end)
         return end.transaction_id == wanted
 
     def append(self, transaction_id: int, changes: bytes) -> int:
         """Write a record, not flushed, and return its segment. REQUIRES that ``find`` has found its place.
 
-        Raises ``OSError``; then what was written does not read as a record.
+        ``confirm`` follows when its transaction has been committed, ``take_back`` when it will never be. Raises
+        ``OSError``; then what was written does not read as a record.
         """
-        before = self._places[1]
+        before = self._known.end
         assert before is not None, "found"
         head = _RECORD.pack(len(changes), transaction_id)
         checksum = zlib.crc32(changes, zlib.crc32(head, before.checksum))
@@ -111,23 +118,27 @@ class Log:
         descriptor = self._descriptor(before.segment)
         end = before.offset + len(record)
         self._grow(descriptor, end)
-        _write(descriptor, record, before.offset)
-        self._places = (before, Place(before.segment, end, checksum, transaction_id))
+        write_whole(descriptor, record, before.offset)
+        self._known = _Known(before, Place(before.segment, end, checksum, transaction_id), is_committed=False)
         return before.segment
+
+    def confirm(self) -> None:
+        """Take note that the transaction of the last record was committed, so that nobody writes over it."""
+        self._known = self._known._replace(is_committed=True)
 
     def take_back(self) -> None:
         """Unwrite the last record and flush that: its transaction will not come about. Raises ``OSError``."""
-        before, end = self._places
+        before, end, _ = self._known
         assert before is not None, "just appended"
         assert end is not None, "just appended"
         descriptor = self._descriptor(before.segment)
-        _write(descriptor, bytes(min(_RECORD_HEAD_BYTES, end.offset - before.offset)), before.offset)
-        os.fdatasync(descriptor)
-        self._places = (None, before)
+        write_whole(descriptor, bytes(min(_RECORD_HEAD_BYTES, end.offset - before.offset)), before.offset)
+        _flush(descriptor)
+        self.start_at(before)
 
     def flush(self, segment: int) -> None:
-        """Return when all records of a segment are on disk. Any thread may call it. Raises ``OSError``."""
-        os.fdatasync(self._descriptor(segment))
+        """Return when all records of a segment are on disk. Any thread may call it. Raises ``FlushFailedError``."""
+        _flush(self._descriptor(segment))
 
     def begin_segment(self, number: int, transaction_id: int) -> Place:
         """Begin a segment over the one before last, and return where its records start. Raises ``OSError``.
@@ -136,12 +147,12 @@ class Log:
         """
         descriptor = self._descriptor(number)
         if number:
-            os.fdatasync(self._descriptor(number - 1))
+            self.flush(number - 1)
         if os.lseek(descriptor, 0, os.SEEK_END) > KEPT_BYTES:
             os.ftruncate(descriptor, KEPT_BYTES)
         head = _HEAD.pack(_MAGIC, number, transaction_id, os.urandom(8))
         checksum = zlib.crc32(head)
-        _write(descriptor, (head + checksum.to_bytes(4, "little")).ljust(_HEAD_BYTES, b"\0"), 0)
+        write_whole(descriptor, (head + checksum.to_bytes(4, "little")).ljust(_HEAD_BYTES, b"\0"), 0)
         return Place(number, _HEAD_BYTES, checksum, transaction_id)
 
     def records(self, start: Place) -> Iterator[tuple[bytes, Place]]:
@@ -177,10 +188,14 @@ class Log:
             place = following
 
     def reserve(self) -> None:
-        """Let both files have room for some records, so that a full disk can be written to. Raises ``OSError``."""
+        """Let both files have room for some records, so that a full disk can be written to. Raises ``OSError``.
+
+        What an earlier log may have left in them does not read as a segment afterwards.
+        """
         for descriptor in self._descriptors:
             self._grow(descriptor, STEP_BYTES)
-            os.fdatasync(descriptor)
+            write_whole(descriptor, bytes(_HEAD_BYTES), 0)
+            _flush(descriptor)
 
     def size_bytes(self) -> int:
         """Return how much room the files take."""
@@ -208,16 +223,27 @@ class Log:
     def _grow(self, descriptor: int, needed_bytes: int) -> None:
         size_bytes = os.lseek(descriptor, 0, os.SEEK_END)
         if size_bytes < needed_bytes:
-            _write(descriptor, bytes(needed_bytes + -needed_bytes % STEP_BYTES - size_bytes), size_bytes)
+            write_whole(descriptor, bytes(needed_bytes + -needed_bytes % STEP_BYTES - size_bytes), size_bytes)
+
+
+class _Known(NamedTuple):
+    """What one process knows of the end of the log."""
+
+    before: Place | None
+    """Before the last record, where this process has written it."""
+
+    end: Place | None
+    is_committed: bool
+    """Whether the transaction of the last record surely was."""
+
+
+def _flush(descriptor: int) -> None:
+    try:
+        os.fdatasync(descriptor)
+    except OSError as error:
+        raise FlushFailedError(error.errno, error.strerror) from error
 
 
 def file_names() -> tuple[str, str]:
     """Return the names of the two files."""
     return "minidb.log.0", "minidb.log.1"
-
-
-def _write(descriptor: int, data: bytes, offset: int) -> None:
-    """Write all of it, also where the system takes it in pieces."""
-    written = os.pwrite(descriptor, data, offset)
-    while written < len(data):
-        written += os.pwrite(descriptor, data[written:], offset + written)

@@ -20,6 +20,8 @@ import zlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from minidb.engines.lmdb.folder import write_whole
+
 SAVED_BYTES: Final = 512
 """Of each page. The rest of it is never used; a disk writes so much at once or not at all."""
 
@@ -79,8 +81,8 @@ def read(descriptor: int) -> MetaPages:
 
 def write(descriptor: int, pages: MetaPages) -> None:
     """Put saved pages back. REQUIRES that nobody has the file open in LMDB."""
-    os.pwrite(descriptor, pages.first, 0)
-    os.pwrite(descriptor, pages.second, pages.page_bytes)
+    write_whole(descriptor, pages.first, 0)
+    write_whole(descriptor, pages.second, pages.page_bytes)
 
 
 def identify(path: Path) -> None:

@@ -63,7 +63,11 @@ def recover(folder: Path, open_data_file: Open, apply: Apply) -> None:
         return
     with closing(file):
         steady = _newest(file)
+        file.record(
+            steady
+        )  # once more: its process may have been killed, or the disk have failed, before it was flushed
         if not steady.is_closed:
+            flush_folder(folder)
             with closing(Log(folder)) as log:
                 steady = _recover(folder, file, steady, log, open_data_file, apply)
         file.reset(steady.place.segment)

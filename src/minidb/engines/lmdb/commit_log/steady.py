@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 from minidb.engines.lmdb.commit_log.log import Place
 from minidb.engines.lmdb.commit_log.meta_pages import SAVED_BYTES, MetaPages
-from minidb.engines.lmdb.folder import make_private
+from minidb.engines.lmdb.folder import make_private, write_whole
 from minidb.exceptions import UnsupportedFormatError
 
 FILE: Final = "minidb.steady"
@@ -77,8 +77,10 @@ class SteadyFile:
         descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             make_private(new)
-            os.pwrite(descriptor, bytes(3 * _SLOT_SPACING), 0)
-            os.pwrite(descriptor, _encoded(steady), _slot_at(steady.sequence))
+            write_whole(descriptor, bytes(3 * _SLOT_SPACING), 0)
+            # In use at once: whoever commits without a log must not do so under a steady snapshot.
+            write_whole(descriptor, _LIVE.pack(steady.place.segment, True, False, False), 0)  # noqa: FBT003  # as struct has it
+            write_whole(descriptor, _encoded(steady), _slot_at(steady.sequence))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -91,20 +93,20 @@ class SteadyFile:
 
     def reset(self, segment: int) -> None:
         """Tell that the log is not in use, and all is well. REQUIRES to be alone."""
-        os.pwrite(self._descriptor, _LIVE.pack(segment, False, False, False), 0)  # noqa: FBT003  # as struct has it
+        write_whole(self._descriptor, _LIVE.pack(segment, False, False, False), 0)  # noqa: FBT003  # as struct has it
 
     def use_segment(self, segment: int) -> None:
         """Tell where records go from now on. REQUIRES the apply lock and the checkpoint lock."""
-        os.pwrite(self._descriptor, segment.to_bytes(8, "little"), 0)
-        os.pwrite(self._descriptor, b"\1", _IN_USE_AT)
+        write_whole(self._descriptor, segment.to_bytes(8, "little"), 0)
+        write_whole(self._descriptor, b"\1", _IN_USE_AT)
 
     def poison(self) -> None:
         """Tell that a flush has failed. REQUIRES the apply lock or the checkpoint lock."""
-        os.pwrite(self._descriptor, b"\1", _POISONED_AT)
+        write_whole(self._descriptor, b"\1", _POISONED_AT)
 
     def set_broken(self, *, is_broken: bool) -> None:
         """Tell whether the newest transaction may lack a record. REQUIRES the checkpoint lock."""
-        os.pwrite(self._descriptor, bytes([is_broken]), _BROKEN_AT)
+        write_whole(self._descriptor, bytes([is_broken]), _BROKEN_AT)
 
     def newest(self) -> Steady | None:
         """Return the newest whole record; None if neither is whole."""
@@ -115,7 +117,7 @@ class SteadyFile:
 
         Raises ``OSError``.
         """
-        os.pwrite(self._descriptor, _encoded(steady), _slot_at(steady.sequence))
+        write_whole(self._descriptor, _encoded(steady), _slot_at(steady.sequence))
         os.fdatasync(self._descriptor)
 
     def close(self) -> None:
