@@ -196,6 +196,9 @@ class _MemorySnapshot:
     ) -> Iterator[list[bytes]]:
         return self._pages(space, start, stop, reverse=reverse, first_page=first_page)
 
+    def last_key(self, space: Space) -> bytes | None:
+        return next(iter(self._spaces[space].keys[-1:]), None)
+
     def _pages(
         self, space: Space, start: bytes | None, stop: bytes | None, *, reverse: bool, first_page: int | None
     ) -> Iterator[list[bytes]]:

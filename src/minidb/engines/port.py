@@ -94,6 +94,10 @@ class ReadTransaction(Protocol):
         """Yield the keys of ``[start, stop)`` in order, as ``scan`` would, without their values."""
         ...
 
+    def last_key(self, space: Space) -> bytes | None:
+        """Return the greatest key of a space; None for none."""
+        ...
+
     def count(self, space: Space) -> int:
         """Return the number of keys of a space."""
         ...

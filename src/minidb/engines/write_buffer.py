@@ -185,6 +185,7 @@ class BufferedTransaction:
         self._unspillable_scans = 0
         self._spilled_savepoints = 0  # so many of the outermost savepoints can no longer be undone
         self._has_ended = False
+        self._is_over = False  # and nothing is left to be ended
         self.is_doomed = False
         self.generation = self._snapshot.generation
 
@@ -258,6 +259,17 @@ class BufferedTransaction:
         for page in self.scan(space, start, stop, reverse=reverse, first_page=first_page):
             yield [key for key, _ in page]
 
+    def last_key(self, space: Space) -> bytes | None:
+        if not self._is_touched(space):
+            return self._snapshot.last_key(space)
+        overlay, shows_base = self._overlay(space, None, None, reverse=True, limit=1)
+        if len(overlay) == 1 and overlay[0][1] is not None:  # nothing that is greater was deleted
+            below = self._snapshot.last_key(space) if shows_base else None
+            return overlay[0][0] if below is None else max(below, overlay[0][0])
+        for page in self.scan(space, reverse=True, limit=1):
+            return page[0][0]
+        return None
+
     def count(self, space: Space) -> int:
         overlay, shows_base = self._overlay(space, None, None)
         present = sum(value is not None for _, value in overlay)
@@ -273,7 +285,10 @@ class BufferedTransaction:
         return sorted(spaces)
 
     def _is_touched(self, space: Space) -> bool:
-        return any(space in layer.spaces for layer in self._layers)
+        for layer in self._layers:  # noqa: SIM110  # a generator costs as much as the rest of a small read
+            if space in layer.spaces:
+                return True
+        return False
 
     def _overlay(
         self,
@@ -305,7 +320,10 @@ class BufferedTransaction:
 
     def put_many(self, space: Space, items: Mapping[bytes, bytes]) -> None:
         self._changes(space).put_many(items)
-        self._grow(sum(map(len, items.values())) + ENTRY_OVERHEAD_BYTES * len(items))
+        layer = self._layers[-1]
+        layer.size_bytes += sum(map(len, items.values())) + ENTRY_OVERHEAD_BYTES * len(items)
+        if layer.size_bytes > self._spill_bytes:
+            self._spill()
 
     def insert_many(self, space: Space, items: Mapping[bytes, bytes]) -> list[bool]:
         old = self.get_many(space, list(items))
@@ -319,7 +337,10 @@ class BufferedTransaction:
     def delete_many(self, space: Space, keys: Iterable[bytes]) -> None:
         keys = keys if isinstance(keys, list) else list(keys)
         self._changes(space).delete_many(keys)
-        self._grow(sum(map(len, keys)) + ENTRY_OVERHEAD_BYTES * len(keys))
+        layer = self._layers[-1]
+        layer.size_bytes += sum(map(len, keys)) + ENTRY_OVERHEAD_BYTES * len(keys)
+        if layer.size_bytes > self._spill_bytes:
+            self._spill()
 
     def clear(self, space: Space) -> None:
         self._require_whole()
@@ -341,17 +362,16 @@ class BufferedTransaction:
         layer.spaces[space] = SpaceChanges(hides_below=True)
 
     def _changes(self, space: Space) -> SpaceChanges:
-        self._require_whole()
+        if self.is_doomed:
+            raise _doomed()
         spaces = self._layers[-1].spaces
         changes = spaces.get(space)
         if changes is None:
             changes = spaces[space] = SpaceChanges(hides_below=False)
         return changes
 
-    def _grow(self, size_bytes: int) -> None:
-        layer = self._layers[-1]
-        layer.size_bytes += size_bytes
-        if layer.size_bytes > self._spill_bytes and self._unspillable_scans == 0:
+    def _spill(self) -> None:
+        if self._unspillable_scans == 0:
             self._spilled_savepoints = self._depth
             try:
                 self._apply_all()
@@ -412,8 +432,11 @@ class BufferedTransaction:
             self._base.rollback()
             raise
         self._base.commit(self._layers[-1])
+        self._is_over = True
 
     def close(self) -> None:
+        if self._is_over:
+            return
         self._has_ended = True
         self._layers = [Layer()]
         self._first = 0
@@ -429,7 +452,7 @@ class _DoomedSnapshot:
     def get(self, *_: object, **__: object) -> NoReturn:
         raise _doomed()
 
-    get_many = scan = scan_keys = count = spaces = get
+    get_many = scan = scan_keys = last_key = count = spaces = get
 
     def close(self) -> None:
         """Do nothing: the base closes the snapshot that it gave."""

@@ -42,8 +42,8 @@ class WriteLock:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # At most one: thread id, thread name, monotonic seconds, and where in the program.
-        self._holder: list[tuple[int, str, float, object]] = []
+        # At most one: thread, monotonic seconds, and where in the program.
+        self._holder: list[tuple[threading.Thread, float, object]] = []
 
     def acquire(self, timeout_s: float, began_at: object = None) -> Hold:
         """Take the lock, waiting at most ``timeout_s`` seconds, or raise ``WriteTimeoutError``.
@@ -62,7 +62,7 @@ class WriteLock:
                 raise self._timeout_error(
                     "Another thread of this process held the database's write lock for too long", timeout_s
                 )
-            self._holder.append((threading.get_ident(), threading.current_thread().name, time.monotonic(), began_at))
+            self._holder.append((threading.current_thread(), time.monotonic(), began_at))
         except BaseException:
             if any(outcome):
                 hold.release()
@@ -82,7 +82,7 @@ class WriteLock:
         return hold if outcome[0] else None
 
     def _refuse_holder(self, timeout_s: float) -> None:
-        if any(thread_id == threading.get_ident() for thread_id, *_ in self._holder.copy()):
+        if any(thread is threading.current_thread() for thread, *_ in self._holder.copy()):
             raise self._timeout_error(
                 "This thread already has a write transaction open on this database, so a second one would wait for "
                 "itself",
@@ -93,7 +93,8 @@ class WriteLock:
     def _timeout_error(self, message: str, timeout_s: float, *, hint: str | None = None) -> WriteTimeoutError:
         thread, age_s, began_at = None, None, None
         for holder in self._holder.copy():
-            _, thread, began, place = holder
+            holding, began, place = holder
+            thread = holding.name
             age_s = round(time.monotonic() - began, 3)
             began_at = None if place is None else str(place)
         if hint is None:

@@ -72,9 +72,8 @@ class WriteSession:
         self._next_ids.clear()
 
     def _last_id(self, table: TableBinding) -> int:
-        for page in self.bytes.scan(table.space, reverse=True, limit=1):
-            return decode_integer(page[0][0])
-        return 0
+        key = self.bytes.last_key(table.space)
+        return 0 if key is None else decode_integer(key)
 
     def _mark(self, table: TableBinding) -> int:
         stored = self.bytes.get(SEQUENCES, encode_integer(table.definition.id))

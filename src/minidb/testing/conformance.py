@@ -72,6 +72,8 @@ def pairs(
     if limit is None:
         keys = [key for page in transaction.scan_keys(space, start, stop, reverse=reverse) for key in page]
         expect(keys, [key for key, _ in found], "scan_keys yields the keys that scan yields")
+        if reverse and start is None and stop is None:
+            expect(transaction.last_key(space), next(iter(keys), None), "the last key is the first one backwards")
     return found
 
 

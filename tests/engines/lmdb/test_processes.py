@@ -143,6 +143,29 @@ def test_another_processs_writes_and_spaces_are_seen_at_once(database_path: Path
     engine.close()
 
 
+@pytest.mark.parametrize("commit_log", [True, False])
+def test_a_space_made_after_a_commit_that_changed_nothing_is_seen(database_path: Path, *, commit_log: bool) -> None:
+    """LMDB gives such a commit no number of its own, so it says nothing of the spaces of the next."""
+    engine = LmdbEngine(database_path, Options(commit_log=commit_log))
+    with writing(engine) as transaction:
+        transaction.create_space(Space("here"))
+        transaction.put_many(Space("here"), {b"a": b"1"})
+    with writing(engine) as transaction:
+        transaction.put_many(Space("here"), {b"b": b"2"})
+    with writing(engine) as transaction:
+        transaction.delete_many(Space("here"), [b"never there"])
+    run(
+        database_path,
+        """
+        with writing(engine) as transaction:
+            transaction.create_space(Space("there"))
+        """,
+    )
+    with reading(engine) as snapshot:
+        assert Space("there") in snapshot.spaces()
+    engine.close()
+
+
 def test_a_writer_of_another_process_is_waited_for_and_named(database_path: Path) -> None:
     engine = LmdbEngine(database_path, Options())
     holder = start(

@@ -47,12 +47,12 @@ class Applying:
         """Begin. Whatever this raises, ``end`` must follow. REQUIRES the folder's write lock for the process."""
         environment = self._environment
         environment.require_sound()
-        log = environment.commit_log
+        _, apply_lock, log = environment.writable()
         log.wait_for_room()
         while True:
             if self._is_alone:
                 self._holds += (log.lock_checkpoints(),)
-            self._holds += (environment.apply_lock.acquire(APPLY_WAIT_S),)
+            self._holds += (apply_lock.acquire(APPLY_WAIT_S),)
             environment.require_in_place()
             self._lent_bytes = environment.reserve.missing_bytes()
             transaction = self.transaction = environment.live().begin(write=True)
@@ -125,6 +125,7 @@ class Applying:
         if not self._is_alone and whole is not None:
             slots = self.known.slots
             changes = [(slots[space], change) for space, change in whole.spaces.items()]
+        transaction_id = transaction.id()
         try:
             make_durable(transaction, environment.commit_log, changes)
         except lmdb.Error as error:
@@ -133,6 +134,8 @@ class Applying:
             raise translate_os(error, str(environment.folder)) from error
         if self._has_changed_spaces:
             environment.publish(self.known)
+        elif self._has_put:  # what LMDB finds empty it does not commit: the id is that of the next transaction
+            environment.note_commit(transaction_id)
 
     def _apply_again(self, whole: Layer) -> None:
         """Do again what a commit that failed has undone, or not begun."""
@@ -209,6 +212,14 @@ def change_space(transaction: lmdb.Transaction[bytes], handle: lmdb._Database, c
     if changes.hides_below:
         transaction.drop(handle, delete=False)
     items = changes.items
+    if len(items) == 1:  # as most commits have in each space
+        ((key, value),) = items.items()
+        if value is None:
+            transaction.delete(key, db=handle)
+            return False
+        cursor = transaction.cursor(handle)
+        cursor.put(key, value, append=not cursor.last() or cursor.key() < key)
+        return True
     if None in items.values():
         # In order, a page is emptied before the next is copied: to delete all of 60 000 rows takes 8 pages, not 478.
         for key in sorted(key for key, value in items.items() if value is None):

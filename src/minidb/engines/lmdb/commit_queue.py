@@ -229,7 +229,7 @@ class CommitQueue:
         """Flush the line. REQUIRES to be the leader."""
         line = self.line
         group = line.copy()
-        if any(commit.failure is not None for commit in group):  # an interrupt came before the line was given up
+        if [commit for commit in group if commit.failure is not None]:  # an interrupt came before the line was given up
             self._give_up(line)
             return
         waiting = [commit for commit in group if not commit.is_done]

@@ -82,6 +82,17 @@ class KnownSpaces(NamedTuple):
     handles: Handles
 
 
+class Writable(NamedTuple):
+    """What an environment has where the folder can be written."""
+
+    write_turn: WriteTurn
+    """The lock that the body of a write transaction runs under."""
+    apply_lock: FolderLock
+    """The lock that goes with LMDB's own write transaction."""
+    commit_log: CommitLog
+    """What makes commits durable before LMDB does."""
+
+
 class Environment:
     """One data file, open once in this process. Its methods may be called from any thread."""
 
@@ -124,11 +135,11 @@ class Environment:
         )
         self.commits = CommitQueue(partial(flush, self), gather_s=0 if self.durability == "none" else GATHER_S)
         self._failure: MiniDBError | None = None
-        self._locks: tuple[WriteTurn, FolderLock, CommitLog] | None = None
+        self._locks: Writable | None = None
         try:
             if self.is_writable:
                 make_private(self.folder / READERS_FILE)
-                apply_lock = FolderLock(self.folder, APPLY_LOCK_FILE)
+                apply_lock = FolderLock(self.folder, APPLY_LOCK_FILE, names_holder=False)
                 log = CommitLog(
                     self.folder,
                     raw,
@@ -137,12 +148,12 @@ class Environment:
                     durability=self.durability,
                     is_undone=self._is_undone,
                 )
-                self._locks = (WriteTurn(self.folder), apply_lock, log)
+                self._locks = Writable(WriteTurn(self.folder), apply_lock, log)
                 raw.reader_check()
             self._open_handles(raw)
         except BaseException as error:
             if self._locks is not None:
-                self._locks[2].close(is_last=False)
+                self._locks.commit_log.close(is_last=False)
             self._close_locks()
             raw.close()
             if isinstance(error, lmdb.NotFoundError):
@@ -165,23 +176,13 @@ class Environment:
             )
 
     @property
-    def write_turn(self) -> WriteTurn:
-        """The lock that the body of a write transaction runs under. Raises ``ReadOnlyError``."""
-        return self._require_writable()[0]
-
-    @property
-    def apply_lock(self) -> FolderLock:
-        """The lock that goes with LMDB's own write transaction."""
-        return self._require_writable()[1]
-
-    @property
     def commit_log(self) -> CommitLog:
         """What makes commits durable before LMDB does."""
-        return self._require_writable()[2]
+        return self.writable().commit_log
 
     def log_statistics(self) -> dict[str, int]:
         """Return what there is to say of the commit log: nothing where the folder cannot be written."""
-        return {} if self._locks is None else self._locks[2].statistics()
+        return {} if self._locks is None else self._locks.commit_log.statistics()
 
     def make_log_ready(self) -> None:
         """Make the newest snapshot the steady one of the log. REQUIRES no lock but the write lock."""
@@ -194,7 +195,7 @@ class Environment:
         """Say in the data file that there is a log, to versions that know of none."""
         hold = log.lock_checkpoints()
         try:
-            apply_hold = self.apply_lock.acquire(self._wait_s)
+            apply_hold = self.writable().apply_lock.acquire(self._wait_s)
             try:
                 transaction = self.live().begin(write=True)
                 try:
@@ -210,8 +211,10 @@ class Environment:
         finally:
             hold.release()
 
-    def _require_writable(self) -> tuple[WriteTurn, FolderLock, CommitLog]:
-        self.live()
+    def writable(self) -> Writable:
+        """Return what writing takes. Raises ``ReadOnlyError``."""
+        if self.raw is None:
+            self.live()
         if self._locks is None:
             raise ReadOnlyError(f"The folder cannot be written: {self.folder}")
         return self._locks
@@ -219,7 +222,7 @@ class Environment:
     def give_back_file(self) -> None:
         """Let other processes write, if nothing of this one is left that they cannot see."""
         if self._locks is not None:
-            self._locks[0].give_back_file(self._has_empty_line)
+            self._locks.write_turn.give_back_file(self._has_empty_line)
 
     def _has_empty_line(self) -> bool:
         return not self.commits.line
@@ -240,7 +243,7 @@ class Environment:
             for slot in range(slots):
                 self._handles[slot] = raw.open_db(slot_name(slot), create=False)
             return
-        hold = self._locks[1].acquire(self._wait_s)
+        hold = self._locks.apply_lock.acquire(self._wait_s)
         try:
             # A write transaction that changes nothing: its commit writes nothing and waits for no disk.
             with raw.begin(write=True) as transaction:
@@ -345,6 +348,12 @@ class Environment:
         if handle is None:  # made in this transaction: asking again gives the same handle
             handle = self.live().open_db(slot_name(slot), txn=transaction, create=False)
         return slot, handle
+
+    def note_commit(self, transaction_id: int) -> None:
+        """Take note of a commit of this process that changed no space. REQUIRES the apply lock."""
+        known = self.known
+        if known.transaction_id == transaction_id - 1:  # else another process may have changed them before it
+            self.known = KnownSpaces(transaction_id, known.generation, known.slots, known.handles)
 
     def publish(self, changed: KnownSpaces) -> None:
         """Let later transactions use the handles that a committed one opened."""
@@ -454,7 +463,7 @@ class Environment:
     def rest(self) -> None:
         """Let nothing run in the background until the next commit."""
         if self.raw is not None and self._locks is not None:
-            self._locks[2].rest()
+            self._locks.commit_log.rest()
 
     def close_log(self) -> None:
         """Let the data file hold all that was committed. REQUIRES to be alone, and that nothing is written any more."""
@@ -465,7 +474,7 @@ class Environment:
         """Close the file. REQUIRES that no transaction is open. ``is_last``: nobody else has or gets it open."""
         if self.raw is not None:
             if self._locks is not None:
-                self._locks[2].close(is_last=is_last)
+                self._locks.commit_log.close(is_last=is_last)
             self.raw.close()
             self._close_locks()
 
@@ -475,7 +484,7 @@ class Environment:
         The inherited environment is kept for ever and never touched: closing it, or ending one of its transactions,
         would clear the parent's slots in the shared table of readers (measured).
         """
-        pin = None if self.raw is None or self._locks is None else self._locks[2].abandon_in_child()
+        pin = None if self.raw is None or self._locks is None else self._locks.commit_log.abandon_in_child()
         _inherited.append((self.raw, self._handles, self._spaces_handle, pin))
         self.fork_count += 1
         self.raw = None

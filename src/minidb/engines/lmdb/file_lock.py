@@ -15,7 +15,6 @@ import json
 import os
 import threading
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -38,6 +37,8 @@ class LockFile:
 
     def __init__(self, path: Path) -> None:
         self._descriptor = _open_lock_file(path)
+        self._named_thread = ""
+        self._holder_start = b""
         self.unlock = partial(fcntl.flock, self._descriptor, fcntl.LOCK_UN)
         """Unlock, in one step of C."""
 
@@ -60,11 +61,16 @@ class LockFile:
 
     def write_holder(self) -> None:
         """Say in the file that this thread has it. REQUIRES the lock."""
-        name = threading.current_thread().name[:60]
-        text = f'{{"pid": {os.getpid()}, "thread": {_quote(name)}, "since": {time.time()}}}'.encode("ascii")
+        name = threading.current_thread().name
+        if name != self._named_thread:  # what stays the same is kept: this is on the way of every commit
+            self._holder_start = f'{{"pid": {os.getpid()}, "thread": {_quote(name[:60])}, "since": '.encode("ascii")
+            self._named_thread = name
         # Blanks to a fixed length, so that nothing of a longer predecessor is left. A reader copes with half of it.
-        with suppress(OSError):  # such as a full disk: who holds the lock is good to know, but nothing depends on it
+        text = b"%s%.6f}" % (self._holder_start, time.time())
+        try:
             os.pwrite(self._descriptor, text.ljust(_HOLDER_BYTES), 0)
+        except OSError:  # such as a full disk: who holds the lock is good to know, but nothing depends on it
+            return
 
     def close(self) -> None:
         """Let go of the file."""
@@ -88,9 +94,11 @@ class LockFile:
 class FolderLock:
     """A lock among all threads of all processes: an in-process lock and then a file, taken and given back together."""
 
-    def __init__(self, folder: Path, file_name: str) -> None:
+    def __init__(self, folder: Path, file_name: str, *, names_holder: bool = True) -> None:
+        """``names_holder``: say in the file who has it, which is of use where one may have it for long."""
         self._thread_lock = WriteLock()
         self._file = LockFile(folder / file_name)
+        self._names_holder = names_holder
 
     def acquire(self, timeout_s: float) -> Hold:
         """Take the lock, waiting at most ``timeout_s`` seconds, or raise ``WriteTimeoutError``."""
@@ -99,7 +107,8 @@ class FolderLock:
         try:
             hold.release_first(self._file.unlock)  # before the file is locked: to unlock a free one does no harm
             self._file.lock(timeout_s, deadline)
-            self._file.write_holder()
+            if self._names_holder:
+                self._file.write_holder()
         except BaseException:
             hold.release()
             raise

@@ -128,6 +128,13 @@ class LmdbSnapshot:
         except lmdb.Error as error:
             raise self._failure(error) from error
 
+    def last_key(self, space: Space) -> bytes | None:
+        try:
+            cursor = self._live().cursor(self._handles[space])
+            return cursor.key() if cursor.last() else None
+        except lmdb.Error as error:
+            raise self._failure(error) from error
+
     def count(self, space: Space) -> int:
         try:
             return self._live().stat(self._handles[space])["entries"]
@@ -150,6 +157,7 @@ class LmdbSnapshot:
         """Read from another transaction from now on."""
         self._transaction = transaction
         self._handles = known.handles
+        self.generation = known.generation
 
     @property
     def is_inherited(self) -> bool:
@@ -161,7 +169,7 @@ class LmdbSnapshot:
         self._live()
 
     def _live(self) -> lmdb.Transaction[bytes]:
-        if self.is_inherited:
+        if self._fork_count != self._environment.fork_count:
             raise ForkedError(
                 "The transaction was begun in the parent process, before this one was forked",
                 hint="begin a new one here",
@@ -209,7 +217,7 @@ class LmdbBase:
     def begin(self, timeout_s: float, began_at: object) -> None:
         """Wait for the other writers and begin. Whatever this raises, ``rollback`` must follow."""
         environment = self._environment
-        turn, queue = environment.write_turn, environment.commits
+        turn, queue = environment.writable().write_turn, environment.commits
         environment.require_sound()
         if queue.is_led_by_caller:
             raise WriteTimeoutError(
@@ -224,7 +232,7 @@ class LmdbBase:
         self._holds += (turn.acquire(timeout_s, began_at, self._require_line_written),)
         self._line, self.pending = queue.view()  # first: a snapshot that has some of it already does no harm
         snapshot, self._known = environment.begin_read()
-        self.snapshot = LmdbSnapshot(environment, snapshot, self._known)
+        self.snapshot.switch_to(snapshot, self._known)
 
     def _require_line_written(self) -> None:
         queue = self._environment.commits
@@ -295,8 +303,9 @@ class LmdbBase:
         queue.require_committed(commit, line)
 
     def _end_body(self) -> None:
-        for hold in self._holds:
-            hold.release()
+        while self._holds:  # there is one; an interrupt may have come in before it was taken out
+            self._holds[-1].release()
+            self._holds.pop()
 
     def rollback(self) -> None:
         """End what is left; may be called again, also after a signal's exception cut it short."""

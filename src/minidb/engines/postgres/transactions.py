@@ -84,6 +84,11 @@ class PostgresSnapshot:
         for page in self._pages(space, "key", start, stop, reverse=reverse, limit=None, size=size):
             yield [key for (key,) in page]
 
+    def last_key(self, space: Space) -> bytes | None:
+        for page in self.scan_keys(space, reverse=True, first_page=1):
+            return page[0]
+        return None
+
     def _pages(
         self,
         space: Space,

@@ -7,8 +7,8 @@ and whose pages nobody uses again, is whole as soon as the meta pages are put ba
     free_list, main := page_bytes(4) flags(2) depth(2) branch(8) leaf(8) overflow(8) entries(8) root(8)
 
 That is LMDB 0.9 on a machine with 64 bits, in its own byte order. LMDB never writes to the rest of them again once the
-file is made. There, in the first, stands the file's *identity*, 16 random bytes of ours: two files that have had the same
-commits are alike otherwise.
+file is made. There, in the first, stands the file's *identity*, 16 random bytes of ours: two files that have had the
+same commits are alike otherwise.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class MetaPages(NamedTuple):
         return all(page[_MAGIC_AT : _MAGIC_AT + 4] == _MAGIC for page in self) and 512 <= self.page_bytes <= 65536
 
     def root_checksum(self, descriptor: int) -> int:
-        """Return the CRC-32 of the file's identity and the root of the newest snapshot, which changes with every commit.
+        """Return the CRC-32 of the file's identity and of the root page of the newest snapshot, other at each commit.
 
         It tells the data file that these pages are of from any other.
         """

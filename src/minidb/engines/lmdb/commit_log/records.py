@@ -20,6 +20,8 @@ from typing import Final
 from minidb.engines.write_buffer import SpaceChanges
 
 _SPACE: Final = struct.Struct("<IIII")  # Stored on disk: never change.
+_ONE_DELETED: Final = struct.Struct("<IIIII")
+_ONE_PUT: Final = struct.Struct("<IIIIII")
 
 
 def encode(changes: Iterable[tuple[int, SpaceChanges]]) -> bytes:
@@ -27,6 +29,13 @@ def encode(changes: Iterable[tuple[int, SpaceChanges]]) -> bytes:
     parts: list[bytes] = []
     for slot, change in changes:
         items = change.items
+        if len(items) == 1:  # as most commits have in each space
+            ((key, value),) = items.items()
+            if value is None:
+                parts += (_ONE_DELETED.pack(slot, change.hides_below, 1, 0, len(key)), key)
+            else:
+                parts += (_ONE_PUT.pack(slot, change.hides_below, 0, 1, len(key), len(value)), key, value)
+            continue
         if None in items.values():
             deleted = [key for key, value in items.items() if value is None]
             items = {key: value for key, value in items.items() if value is not None}

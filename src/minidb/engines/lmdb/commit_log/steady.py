@@ -30,6 +30,7 @@ FILE: Final = "minidb.steady"
 
 _FORMAT: Final = 1  # Stored on disk: a new number for each new format.
 _LIVE: Final = struct.Struct("<Q???")  # Stored on disk: never change.
+_LIVE_BYTES: Final = _LIVE.size
 _IN_USE_AT: Final = 8
 _POISONED_AT: Final = 9
 _BROKEN_AT: Final = 10
@@ -69,6 +70,7 @@ class SteadyFile:
         self.path = path
         flags = os.O_CLOEXEC | os.O_NOFOLLOW
         self._descriptor = os.open(path, (os.O_RDWR if is_writable else os.O_RDONLY) | flags)
+        self._seen: tuple[bytes, Live] = (b"", Live(0, False, False, False))  # noqa: FBT003  # as struct has it
 
     @classmethod
     def create(cls, path: Path, steady: Steady) -> SteadyFile:
@@ -89,7 +91,12 @@ class SteadyFile:
 
     def live(self) -> Live:
         """Return what the processes tell each other. It stays so under the apply lock."""
-        return Live._make(_LIVE.unpack(os.pread(self._descriptor, _LIVE.size, 0)))
+        stored = os.pread(self._descriptor, _LIVE_BYTES, 0)
+        seen, live = self._seen
+        if stored != seen:  # as it rarely is, and this is on the way of every commit
+            live = Live._make(_LIVE.unpack(stored))
+            self._seen = (stored, live)
+        return live
 
     def reset(self, segment: int) -> None:
         """Tell that the log is not in use, and all is well. REQUIRES to be alone."""
