@@ -52,7 +52,7 @@ def test_a_newer_format_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_processes_tell_each_other(path: Path) -> None:
     with closing(SteadyFile.create(path, steady(0))) as file, closing(SteadyFile(path)) as other:
-        assert other.live() == Live(0, is_in_use=False, is_poisoned=False, is_broken=False)
+        assert other.live() == Live(3, is_in_use=True, is_poisoned=False, is_broken=False)
         file.use_segment(7)
         file.set_broken(is_broken=True)
         assert other.live() == Live(7, is_in_use=True, is_poisoned=False, is_broken=True)
