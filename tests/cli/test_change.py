@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,31 @@ def test_a_wrong_index_is_refused(run: Run, shop: str, arguments: list[str], mes
     ended = run("index", arguments[0], shop, *arguments[1:])
     assert ended.code == 1
     assert message in ended.err
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(run: Run, shop: str) -> None:
+    assert run("index", "create", shop, "users", "city").code == 0
+    assert run("backup", shop, "b.minidb").code == 0
+    Path("s.json").write_text('{"a": "integer"}')
+    with closing(sqlite3.connect("old.sqlite")) as connection:
+        connection.executescript("CREATE TABLE t (a); INSERT INTO t VALUES (1);")
+    before = run("dump", shop).out
+    there = sorted(path.name for path in Path().iterdir())
+    for arguments, told in [
+        (["delete", shop, "users", "age < 18"], "1 row of users would be deleted"),
+        (["update", shop, "users", "age < 18", "age=18"], "1 row of users would be updated"),
+        (["drop", shop, "users"], "Table users with 4 rows would be dropped"),
+        (["index", "drop", shop, "users", "city"], "Index city of users would be dropped"),
+        (["index", "create", shop, "users", "age"], "Index age of users would be created"),
+        (["schema", "create", shop, "new", "s.json"], "Table new with 1 field would be created"),
+        (["schema", "create", "new.db", "new", "s.json"], "Table new with 1 field would be created"),
+        (["restore", shop, "b.minidb", "--overwrite"], "1 table with 4 rows would be restored to shop.db"),
+        (["insert", "new.db", "users", "users.csv"], "4 rows would be inserted into users, a new table"),
+        (["import", "sqlite", shop, "old.sqlite"], "table t: 1 row"),
+        (["import", "sqlite", "new.db", "old.sqlite"], "table t: 1 row"),
+    ]:
+        assert run(*arguments, "--dry-run").lines[-1] == told
+    assert run("dump", shop).out == before
+    assert sorted(path.name for path in Path().iterdir()) == there
+    assert "no index named 'x'" in run("index", "drop", shop, "users", "x", "--dry-run").err
+    assert run("index", "create", shop, "users", "city", "--unique", "--name", "u", "--dry-run").code == 1

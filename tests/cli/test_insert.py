@@ -13,6 +13,8 @@ import pytest
 from tests.cli.conftest import ENVIRONMENT, USERS, Run, run_in_pipe
 
 from minidb import MiniDB
+from minidb.cli.new_database import new_database
+from minidb.exceptions import EngineUnavailableError
 
 ODD = (
     "code,amount,ratio,flag,at,note,empty\n"
@@ -79,11 +81,12 @@ def test_a_long_json_array_is_read_piece_by_piece(run: Run, tmp_path: Path) -> N
     [
         ("x.json", '[{"a": 1}, {"a": ]', "x.json is no JSON from line 1 on"),
         ("x.json", '[{"a": 1}\n', "The array in x.json has no end"),
-        ("x.json", "[1]", "There is no row in x.json"),
+        ("x.json", "[1]", "x.json:1: is no JSON object"),
+        ("x.json", "[]", "There is no row in x.json"),
         ("x.csv", "a,a\n1,2\n", "has a column twice: a"),
         ("x.csv", "a,\n1,2\n", "does not name every column"),
         ("x.csv", "", "does not name every column"),
-        ("x.csv", "a,b\n1\n2,3\n", "x.csv:2: has 1 cells, and the header 2"),
+        ("x.csv", "a,b\n1\n2,3\n", "x.csv:2: has 1 cell, and the header 2"),
         ("x.jsonl", "", "There is no row in x.jsonl"),
         ("x.csv", "a\n\udcff\n", "is no text in utf-8"),
     ],
@@ -229,11 +232,15 @@ def test_an_export_that_fails_leaves_no_file(run: Run, shop: str, tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shop.db", "users.csv"]
 
 
-def test_an_interrupt_leaves_no_half_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_there", [False, True])
+def test_an_interrupt_leaves_no_half_table(run: Run, tmp_path: Path, is_there: bool) -> None:
     with (tmp_path / "big.csv").open("w") as file:
         file.write("a,b\n")
         file.writelines(f"{number},text {number}\n" for number in range(2_000_000))
     (tmp_path / "s.json").write_text('{"a": "integer", "b": "string"}')
+    if is_there:
+        assert run("schema", "create", "x.db", "other", "s.json").code == 0
+    before = {path.name for path in tmp_path.iterdir()}
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "minidb", "insert", "x.db", "t", "big.csv", "--schema", "s.json"],
         cwd=tmp_path,
@@ -241,13 +248,70 @@ def test_an_interrupt_leaves_no_half_table(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        data = tmp_path / "x.db"
-        while not data.exists():  # the database is there: it is loading
-            time.sleep(0.01)
+        while not is_there and {path.name for path in tmp_path.iterdir()} == before:
+            time.sleep(0.01)  # until the folder in which the database is built is there
         time.sleep(1)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b""), err
     assert err == b"Interrupted: what it had not committed is undone\n"
-    with MiniDB(data) as database:
-        assert database.table_names() == []
+    assert {path.name for path in tmp_path.iterdir()} == before
+    if is_there:
+        with MiniDB(tmp_path / "x.db") as database:
+            assert database.table_names() == ["other"]
+            assert database.verify().ok
+
+
+def test_a_new_database_is_there_whole_or_not_at_all(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a\n" + "1\n" * 6000 + "x\n")
+    ended = run("insert", "deep/er/x.db", "t", "x.csv", "--type", "a=integer", "--index", "a")
+    assert (ended.code, "Nothing was loaded" in ended.err) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+    assert run("insert", "deep/er/x.db", "t", "x.csv", "--type", "a=integer", "--errors", "skip").code == 0
+    assert [path.name for path in (tmp_path / "deep" / "er").iterdir()] == ["x.db"]
+    assert run("query", "deep/er/x.db", "t", "--count").lines == ["6000"]
+    assert run("verify", "deep/er/x.db").code == 0
+    assert "cannot be made" in run("insert", "x.csv/x.db", "t", "x.csv").err
+
+
+def test_a_database_that_somebody_makes_meanwhile_is_left_alone(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a\n1\n")
+
+    def make_both() -> None:
+        with new_database(str(tmp_path / "y.db")) as mine:
+            mine.create_table("mine")
+            assert run("insert", "y.db", "theirs", "x.csv").code == 0
+
+    with pytest.raises(EngineUnavailableError, match="cannot be made"):
+        make_both()
+    assert run("tables", "y.db", "--csv").lines[1].startswith("theirs,")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.csv", "y.db"]
+
+
+def test_an_object_over_several_lines_is_read_from_standard_input(tmp_path: Path) -> None:
+    assert run_in_pipe(tmp_path, "insert", "x.db", "t", "-", given='{\n "a": 1,\n "b": [2]\n}\n').returncode == 0
+    assert run_in_pipe(tmp_path, "insert", "x.db", "t", "-", given='{"a": 2}\n{"a": 3}\n').returncode == 0
+    assert run_in_pipe(tmp_path, "query", "x.db", "t", "a < 3", "--csv").stdout == "id,a,b\n1,1,[2]\n2,2,\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": "\\ud800"}', "x.jsonl:1: a: must not contain a lone surrogate"),
+        ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "x.jsonl:1: is no JSON: it is nested too deeply"),
+        ('{"a": 1}\n{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "x.jsonl:2: is no JSON: it is nested too deeply"),
+        ('{"a": ' + "[" * 65 + "]" * 65 + "}", "x.jsonl:1: a"),
+    ],
+    ids=["surrogate", "deep", "deep-2", "nested"],
+)
+def test_what_no_row_can_hold_is_told(run: Run, tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "x.jsonl").write_text(text + "\n")
+    ended = run("insert", "x.db", "t", "x.jsonl")
+    assert ended.code == 1
+    assert message in ended.err
+    assert not (tmp_path / "x.db").exists()
+
+
+def test_a_long_example_is_cut_in_the_report(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a\n" + "x" * 100_000 + "\n")
+    assert run("insert", "x.db", "t", "x.csv").lines[1] == "a\tstring\t0\t" + "x" * 39 + "…"

@@ -65,13 +65,37 @@ def test_a_terminal_is_shown_the_first_rows(odd: Path) -> None:
     assert len(run_in_pipe(odd, "rows", "odd.db", "many").stdout.splitlines()) == 301
 
 
-@pytest.mark.parametrize("verb", [["rows"], ["get"]])
-def test_no_value_steers_the_terminal(odd: Path, verb: list[str]) -> None:
-    arguments = [*verb, "odd.db", "texts", *(["3"] if verb == ["get"] else [])]
-    _, text = run_on_terminal(odd, *arguments, NO_COLOR="1")
-    assert r"\x1b[31mred\x07\r\nnext\x9b" in text
+@pytest.mark.parametrize(
+    ("arguments", "end"),
+    [
+        (["rows", "odd.db", "texts"], "\\r\\nnext\\x9b"),
+        (["get", "odd.db", "texts", "3"], "\\r\\nnext\\x9b"),
+        (["rows", "odd.db", "texts", "--csv"], "\\r\r\nnext\\x9b"),
+        (["export", "odd.db", "texts", "-", "--format", "csv"], "\\r\r\nnext\\x9b"),
+        (["rows", "odd.db", "texts", "--json"], "\\r\\nnext\\x9b"),
+        (["rows", "odd.db", "texts", "--nl"], "\\r\\nnext\\x9b"),
+        (["dump", "odd.db"], "\\r\\nnext\\x9b"),
+    ],
+    ids=" ".join,
+)
+def test_no_value_steers_the_terminal(odd: Path, arguments: list[str], end: str) -> None:
+    _, text = run_on_terminal(odd, *arguments, columns=100, NO_COLOR="1")
+    text = text.replace("\\u001b", "\\x1b").replace("\\u0007", "\\x07")  # as JSON has it
+    assert r"\x1b[31mred\x07" + end in text
     assert "\x07" not in text
+    assert "\x9b" not in text
     assert "\x1b[31m" not in text
+
+
+def test_no_message_steers_the_terminal(odd: Path) -> None:
+    _, text = run_on_terminal(odd, "insert", "odd.db", "t", "\x1b[31mred.csv", NO_COLOR="1")
+    assert "No such file or directory: \\x1b[31mred.csv" in text
+
+
+def test_signs_that_turn_a_line_are_shown(odd: Path) -> None:
+    with MiniDB(odd / "turned.db") as database:
+        database.create_table("t", Schema(a=StringField())).insert({"a": "ab\u202ecd\u2066\u2028"})
+    assert r"│ ab\u202ecd\u2066\u2028 │" in "".join(shown(odd, "rows", "turned.db", "t", "--fields", "a"))
 
 
 def test_null_is_told_from_an_empty_text(odd: Path) -> None:

@@ -16,7 +16,9 @@ from minidb.cli.inference import TYPE_NAMES
 from minidb.cli.sources import FORMATS
 from minidb.exceptions import UsageError
 
-Path = Annotated[str, typer.Argument(help="The folder of the database. With --url or MINIDB_URL it is left out.")]
+Path = Annotated[
+    str, typer.Argument(metavar="PATH", help="The folder of the database. With --url or MINIDB_URL it is left out.")
+]
 TableName = Annotated[str, typer.Argument(metavar="TABLE", help="The table.", autocompletion=complete_table)]
 OptionalTableName = Annotated[
     str | None, typer.Argument(metavar="[TABLE]", help="The table; otherwise all.", autocompletion=complete_table)

@@ -7,8 +7,10 @@ Where the reader of a pipe goes away, as ``| head`` does, a verb ends quietly, w
 from __future__ import annotations
 
 import os
+import sys
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 import typer
@@ -16,6 +18,7 @@ import typer
 from minidb.cli.filter_language import FilterError
 from minidb.cli.insertion import describe
 from minidb.cli.loading import BadRowsError
+from minidb.cli.output import safe_lines
 from minidb.exceptions import (
     EngineUnavailableError,
     IndexExistsError,
@@ -37,6 +40,9 @@ def exit_code_of(verb: Callable[[], object], *, debug: bool) -> int:
         code = ended.code if isinstance(ended.code, int) else 0
         return _tell_interrupt() if code == INTERRUPTED else code
     except (MiniDBError, OSError) as error:
+        if isinstance(error, BrokenPipeError) or isinstance(error.__cause__, BrokenPipeError):
+            _give_up_standard_output()
+            return 1
         if debug:
             traceback.print_exc()
         _tell(error if isinstance(error, MiniDBError) else _as_minidb_error(error))
@@ -51,8 +57,15 @@ def _tell_interrupt() -> int:
     return INTERRUPTED
 
 
+def _give_up_standard_output() -> None:
+    """Let what is still to be written go nowhere: nobody reads, and Python would complain of it when it ends."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
 def _as_minidb_error(error: OSError) -> MiniDBError:
-    return MiniDBError(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+    reason = error.strerror or str(error)
+    return MiniDBError(f"{reason}: {error.filename}" if error.filename else reason)
 
 
 def _tell(error: MiniDBError) -> None:
@@ -61,15 +74,24 @@ def _tell(error: MiniDBError) -> None:
             typer.echo(describe(error.file, bad), err=True)
     is_plain = bool(os.environ.get("NO_COLOR"))
     typer.secho("Error: ", err=True, nl=False, fg=typer.colors.RED, bold=True, color=False if is_plain else None)
-    typer.echo(error.message, err=True)
+    typer.echo(safe_lines(error.message), err=True)
     if isinstance(error, FilterError):
-        typer.echo(f"  {error.filter}\n  {' ' * (error.column - 1)}^", err=True)
+        _tell_place(error)
     if isinstance(error, SchemaValidationError):
         for bad in error.errors:
-            typer.echo(f"  {bad.field}: {bad.message}", err=True)
+            typer.echo(safe_lines(f"  {bad.field}: {bad.message}"), err=True)
     hint = _hint_of(error)
     if hint is not None:
-        typer.echo(f"Hint: {hint}", err=True)
+        typer.echo(safe_lines(f"Hint: {hint}"), err=True)
+
+
+def _tell_place(error: FilterError) -> None:
+    """Show the line of a filter that is wrong, and where in it."""
+    before = error.filter[: error.column - 1]
+    line = before.count("\n")
+    shown = safe_lines(error.filter.split("\n")[line])
+    column = len(safe_lines(before.rpartition("\n")[2]))
+    typer.echo(f"  {shown}\n  {' ' * column}^", err=True)
 
 
 def _hint_of(error: MiniDBError) -> str | None:

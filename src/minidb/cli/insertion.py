@@ -6,8 +6,8 @@ import csv
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, Any, Self
 
 import typer
@@ -18,6 +18,7 @@ from minidb.cli.arguments import number_of
 from minidb.cli.cells import json_of
 from minidb.cli.inference import Column, schema_of, type_name_of
 from minidb.cli.loading import BadRow, Converter, Loaded, Loader, Meeting, infer
+from minidb.cli.new_database import is_absent, new_database
 from minidb.cli.sources import BATCH_ROWS, Batch, Source, Unreadable, open_source
 from minidb.exceptions import UsageError
 from minidb.schema import Schema
@@ -47,11 +48,14 @@ class Insertion:
         with ExitStack() as stack:
             source = stack.enter_context(open_source(self.file, **self.source_options))
             # What is wrong with the file is found before a database is made for it.
-            is_absent = "://" not in self.path and not Path(self.path).exists()
-            schema = self._new_schema(source) if is_absent else None
-            database = stack.enter_context(self._open(stack, is_absent=is_absent))
+            is_new = is_absent(self.path)
+            schema = self._new_schema(source) if is_new else None
+            is_built_aside = is_new and (self.batch_rows is None or self.dry_run)
+            database = stack.enter_context(
+                new_database(self.path, dry_run=self.dry_run) if is_built_aside else MiniDB(self.path)
+            )
             is_there = self.table in database
-            if not is_absent:
+            if not is_new:
                 schema = self._schema(database, source) if is_there else self._new_schema(source)
             skips = self.skips_bad_rows
             reject = stack.enter_context(_Rejects(self, source)).add if skips and not self.dry_run else None
@@ -64,13 +68,11 @@ class Insertion:
                 commits_batches=self.batch_rows is not None,
             )
             with closing(_watch(source, "loading", self.batch_rows or BATCH_ROWS)) as batches:
-                self._load(database, batches, schema, loader)
+                if is_built_aside or (self.batch_rows is not None and not self.dry_run):
+                    self._load_batches(database, batches, schema, loader)
+                else:
+                    self._load(database, batches, schema, loader)
         self._tell(loaded, source, made=not is_there)
-
-    def _open(self, stack: ExitStack, *, is_absent: bool) -> MiniDB:
-        if self.dry_run and is_absent:
-            return MiniDB(stack.enter_context(TemporaryDirectory()))
-        return MiniDB(self.path)
 
     # --- types --------------------------------------------------------------------------------------------------------
 
@@ -96,10 +98,6 @@ class Insertion:
         if self.schema_file is not None:
             return schema_files.read(self.schema_file)
         columns = self._infer(source)
-        if not columns:
-            raise UsageError(
-                f"There is no row in {source.name} from which types could be found", hint="give a --schema"
-            )
         schema = schema_of(columns, types=self.types, primary_key=self.primary_key)
         self._tell_types(schema, columns)
         return schema
@@ -109,7 +107,7 @@ class Insertion:
 
     def _tell_types(self, schema: Schema, columns: list[Column]) -> None:
         rows = [
-            [column.name, type_name_of(schema.fields[column.name]), column.nulls, column.example] for column in columns
+            [one.name, type_name_of(schema.fields[one.name]), one.nulls, output.glimpse(one.example)] for one in columns
         ]
         form = output.choose_form(as_json=False, as_lines=False, as_csv=False)
         output.show(("column", "type", "nulls", "example"), rows, form, noun="column")
@@ -123,11 +121,14 @@ class Insertion:
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
+    def _load_batches(self, database: MiniDB, batches: Iterator[Batch], schema: Schema | None, loader: Loader) -> None:
+        """Load each batch in a transaction of its own."""
+        for batch in chain([Batch([], [])], batches):  # a file without rows makes the table, too
+            with database.begin_transaction():
+                loader.load(self._table(database, schema), [batch])
+
     def _load(self, database: MiniDB, batches: Iterator[Batch], schema: Schema | None, loader: Loader) -> None:
-        if self.batch_rows is not None and not self.dry_run:
-            for batch in batches:
-                with database.begin_transaction():
-                    loader.load(self._table(database, schema), [batch])
+        """Load all of it in one transaction."""
         with database.begin_transaction() as transaction:
             loader.load(self._table(database, schema), batches)
             if self.dry_run:

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Final
 
 from minidb import Row, Table
+from minidb.cli.arguments import number_of
 from minidb.cli.cells import BAD_TEXT, AnyField, json_converter_of, parser_of
 from minidb.cli.inference import Column
 from minidb.cli.sources import Batch, Source, Unreadable
@@ -59,7 +60,7 @@ class BadRowsError(UsageError):
 
 
 def infer(source: Source, watch: Callable[[Source], Iterator[Batch]]) -> list[Column]:
-    """Read a file once and return what its columns are."""
+    """Read a file once and return what its columns are. Raises ``UsageError`` if there is no row in it."""
     columns: dict[str, Column] = {name: Column(name) for name in source.names or ()}
     count = 0
     for batch in watch(source):
@@ -78,9 +79,25 @@ def infer(source: Source, watch: Callable[[Source], Iterator[Batch]]) -> list[Co
                 given = [text for text in texts if text in distinct] if len(distinct) < len(texts) else texts
                 column.see_texts(given, distinct)
             count += len(rows)
+    if not columns:
+        raise _no_columns(source)
     for column in columns.values():
         column.nulls = count - column.values
     return list(columns.values())
+
+
+def _no_columns(source: Source) -> UsageError:
+    """Return the error for a file in which there is no row, or no good one."""
+    batch = next(source.batches(MOST_BAD_ROWS_TOLD), Batch([], []))
+    bad = [
+        BadRow(line, [("", row.reason)], row)
+        for line, row in zip(batch.lines, batch.rows, strict=True)
+        if isinstance(row, Unreadable)
+    ]
+    message = f"There is no row in {source.name} from which types could be found"
+    if bad:
+        return BadRowsError(message, hint="mend the file", bad_rows=bad, file=source.name)
+    return UsageError(message, hint="give a --schema")
 
 
 class Converter:
@@ -142,7 +159,7 @@ class Converter:
         assert isinstance(row, list), "a row is a dict, a list or unreadable"
         assert self._names is not None, "only files with a header have lists"
         if len(row) != len(self._names):
-            return {}, [("", f"has {len(row)} cells, and the header {len(self._names)}")]
+            return {}, [("", f"has {number_of(len(row), 'cell')}, and the header {len(self._names)}")]
         for name, parse, text in zip(self._names, self._parsers, row, strict=True):
             try:
                 made[name] = None if text in self._nulls else parse(text)

@@ -6,13 +6,14 @@ What goes into a pipe is stable, whole, and written row by row. A table on a ter
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from enum import Enum
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO, TypeAlias, cast
 
 import typer
 
@@ -36,7 +37,17 @@ PLAIN_TYPES: Final = frozenset({str, int, float, type(None)})
 pages: Final[ContextVar[bool]] = ContextVar("minidb_pages", default=False)
 """Whether a table that is higher than the terminal is shown by the pager: in the shell it is."""
 
-_ESCAPES: Final = {sign: f"\\x{sign:02x}" for sign in (*range(32), *range(127, 160))} | {9: "\\t", 10: "\\n", 13: "\\r"}
+_CONTROLS: Final = (*range(32), *range(127, 160))
+# Signs that turn the direction of a line, or end it, would show a reader other text than there is.
+_TURNS: Final = (*range(0x200E, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0x061C, 0xFEFF)
+_ESCAPES: Final = {
+    **{sign: f"\\x{sign:02x}" for sign in _CONTROLS},
+    **{sign: f"\\u{sign:04x}" for sign in (*_TURNS, *range(0xD800, 0xE000))},  # half a pair is no text
+    9: "\\t",
+    10: "\\n",
+    13: "\\r",
+}
+_LINE_ESCAPES: Final = {sign: escape for sign, escape in _ESCAPES.items() if sign not in (9, 10)}
 _TAB_ESCAPES: Final = {9: "\\t", 10: "\\n", 13: "\\r", 92: "\\\\"}
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write a JSON array.", rich_help_panel="Output")]
@@ -63,6 +74,18 @@ def choose_form(*, as_json: bool, as_lines: bool, as_csv: bool) -> Form:
     return asked[0] if asked else Form.TABLE if sys.stdout.isatty() else Form.TEXT
 
 
+class _SafeTerminal(io.TextIOBase):
+    """Standard output where it is a terminal: the lines that are written there cannot steer it."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(safe_lines(text))
+
+
+def standard_output() -> TextIO:
+    """Return standard output, for lines that hold what is stored."""
+    return cast("TextIO", _SafeTerminal()) if sys.stdout.isatty() else sys.stdout
+
+
 def show(
     names: Sequence[str], rows: Iterable[Values], form: Form, *, most: int | None = None, noun: str = "row"
 ) -> None:
@@ -70,7 +93,7 @@ def show(
     if form is Form.TABLE:
         _show_table(names, rows, most, noun)
     else:
-        write(sys.stdout, names, rows, form)
+        write(standard_output(), names, rows, form)
         sys.stdout.flush()
 
 
@@ -79,12 +102,12 @@ def show_facts(facts: Mapping[str, object], form: Form) -> None:
     if form is Form.TABLE:
         _show_facts(facts)
     elif form is Form.JSON:
-        sys.stdout.write(json_of(dict(facts), indent=2) + "\n")
+        standard_output().write(json_of(dict(facts), indent=2) + "\n")
     elif form is Form.TEXT:
         for name, value in facts.items():
             sys.stdout.write(f"{name}\t{text_of(value).translate(_TAB_ESCAPES)}\n")
     else:
-        write(sys.stdout, list(facts), [list(facts.values())], form)
+        write(standard_output(), list(facts), [list(facts.values())], form)
     sys.stdout.flush()
 
 
@@ -130,6 +153,17 @@ def console(*, is_error: bool = False) -> Console:
 def safe_text(value: object) -> str:
     """Return the text of a value in one line, in which nothing can steer the terminal."""
     return text_of(value).translate(_ESCAPES)
+
+
+def safe_lines(text: str) -> str:
+    """Return a text of lines in which nothing can steer the terminal."""
+    return text.translate(_LINE_ESCAPES)
+
+
+def glimpse(value: object) -> str:
+    """Return the text of a value, cut to what a glance takes in. It may be one that no row can have."""
+    text = text_of(value)[: WIDEST_CELL + 1].encode(errors="replace").decode()
+    return text if len(text) <= WIDEST_CELL else text[: WIDEST_CELL - 1] + _MARK
 
 
 def _show_table(names: Sequence[str], rows: Iterable[Values], most: int | None, noun: str) -> None:

@@ -182,9 +182,11 @@ def open_source(
 def _guess(file: IO[bytes]) -> str:
     file.seek(0)
     start = file.read(_CHUNK).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start[:1] in (b"{", b"["):
-        return "nl" if start[:1] == b"{" else "json"
     first_line = start.partition(b"\n")[0]
+    if start[:1] == b"{":  # an object that goes on in the next line is not in JSON Lines
+        return "nl" if len(first_line) == len(start) or first_line.rstrip().endswith(b"}") else "json"
+    if start[:1] == b"[":
+        return "json"
     return "tsv" if b"\t" in first_line and b"," not in first_line else "csv"
 
 
@@ -193,7 +195,7 @@ def _json_lines(text: io.TextIOWrapper) -> Iterator[tuple[int, object]]:
         if not line.isspace():
             try:
                 yield number, _row(json.loads(line), line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield number, Unreadable(f"is no JSON: {_reason(error)}", line)
 
 
@@ -217,6 +219,8 @@ def _json_array(text: io.TextIOWrapper, name: str) -> Iterator[tuple[int, object
             return
         try:
             value, end = decoder.raw_decode(buffer)
+        except RecursionError as error:
+            raise UsageError(f"{name} is no JSON from line {line} on: {_reason(error)}", line=line) from error
         except ValueError as error:
             more = text.read(max(_CHUNK, len(buffer)))  # as much again: an element is decoded a few times, not often
             if not more:
@@ -232,5 +236,7 @@ def _row(value: object, text: str) -> object:
     return value if isinstance(value, dict) else Unreadable("is no JSON object", text.rstrip("\n"))
 
 
-def _reason(error: ValueError) -> str:
+def _reason(error: ValueError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     return error.msg.lower() if isinstance(error, json.JSONDecodeError) else "it cannot be read"

@@ -15,7 +15,8 @@ from minidb.exceptions import UsageError
 def backup(
     path: arguments.Path,
     target: Annotated[
-        str, typer.Argument(help="The file, a folder in which it gets a name, or - for standard output.")
+        str,
+        typer.Argument(metavar="TARGET", help="The file, a folder in which it gets a name, or - for standard output."),
     ],
     compress: Annotated[bool, typer.Option("--compress", help="Compress it by gzip.")] = False,
     keep: Annotated[

@@ -11,7 +11,9 @@ from minidb.cli.arguments import number_of
 
 
 def conformance(
-    location: Annotated[str, typer.Argument(help="A folder in which databases may be made, or :memory:.")],
+    location: Annotated[
+        str, typer.Argument(metavar="LOCATION", help="A folder in which databases may be made, or :memory:.")
+    ],
     as_json: output.AsJson = False,
     as_lines: output.AsLines = False,
     as_csv: output.AsCsv = False,

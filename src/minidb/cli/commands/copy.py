@@ -14,7 +14,7 @@ from minidb.cli import arguments, output
 
 def copy(
     path: arguments.Path,
-    target: Annotated[str, typer.Argument(help="Where the new database shall be.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="Where the new database shall be.")],
 ) -> None:
     """Copy everything that is committed into a new database: tables with their ids, indexes, mappings.
 

@@ -13,7 +13,7 @@ from minidb.cli import arguments, output
 
 def dump(
     path: arguments.Path,
-    target: Annotated[str, typer.Argument(help="The file, or - for standard output.")] = "-",
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="The file, or - for standard output.")] = "-",
 ) -> None:
     """Write everything that is committed as lines of JSON: schemas, indexes, rows with their ids, mappings.
 
@@ -22,7 +22,7 @@ def dump(
     ```
     """
     with MiniDB(path, read_only=True) as database, output.progress_of_total("dumping") as progress:
-        contents = database.dump(sys.stdout if target == "-" else target, progress)
+        contents = database.dump(output.standard_output() if target == "-" else target, progress)
         sys.stdout.flush()
     if target != "-":
         typer.echo(f"{arguments.contents_of(contents.tables, contents.mappings)} dumped to {target}")

@@ -24,7 +24,7 @@ TOLD_EVERY = 2000  # rows
 def export(
     path: arguments.Path,
     table: arguments.TableName,
-    file: Annotated[str, typer.Argument(help="The file, or - for standard output.")] = "-",
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file, or - for standard output.")] = "-",
     format_name: Annotated[
         str | None,
         typer.Option(
@@ -68,7 +68,7 @@ def export(
                 raise UsageError("Parquet cannot be written to standard output", hint="name a file")
             write_parquet(Path(file), columns.names, counted, found.schema)
         elif file == "-":
-            output.write(sys.stdout, columns.names, counted, form, null=null)
+            output.write(output.standard_output(), columns.names, counted, form, null=null)
             sys.stdout.flush()
         else:
             _write_file(Path(file), columns.names, counted, form, null)

@@ -25,7 +25,9 @@ Unpickle = Annotated[
 
 
 @app.command("sqlite", cls=arguments.DatabaseVerb)
-def import_sqlite(path: arguments.Path, source: SourcePath, only: Only = None) -> None:
+def import_sqlite(
+    path: arguments.Path, source: SourcePath, only: Only = None, dry_run: arguments.DryRun = False
+) -> None:
     """Import the tables of an SQLite file, with their primary keys and indexes.
 
     A column has the type of its values: integer, float, string, bytes; boolean where it is declared so and holds only 0
@@ -40,11 +42,15 @@ def import_sqlite(path: arguments.Path, source: SourcePath, only: Only = None) -
     """
     from minidb.cli.importers.sqlite import import_sqlite
 
-    run_import(path, lambda database, report: import_sqlite(database, source, only or [], watch, report))
+    run_import(
+        path, lambda database, report: import_sqlite(database, source, only or [], watch, report), dry_run=dry_run
+    )
 
 
 @app.command("tinydb", cls=arguments.DatabaseVerb)
-def import_tinydb(path: arguments.Path, source: SourcePath, only: Only = None) -> None:
+def import_tinydb(
+    path: arguments.Path, source: SourcePath, only: Only = None, dry_run: arguments.DryRun = False
+) -> None:
     """Import the tables of a TinyDB file of JSON.
 
     Each table becomes a table, with the number of a document as the primary key `doc_id`. Types are found as `insert`
@@ -56,11 +62,13 @@ def import_tinydb(path: arguments.Path, source: SourcePath, only: Only = None) -
     """
     from minidb.cli.importers.tinydb import import_tinydb
 
-    run_import(path, lambda database, report: import_tinydb(database, source, only or [], watch, report))
+    run_import(
+        path, lambda database, report: import_tinydb(database, source, only or [], watch, report), dry_run=dry_run
+    )
 
 
 @app.command("dbm", cls=arguments.DatabaseVerb)
-def import_dbm(path: arguments.Path, source: SourcePath, name: Name = None) -> None:
+def import_dbm(path: arguments.Path, source: SourcePath, name: Name = None, dry_run: arguments.DryRun = False) -> None:
     """Import a dbm file, by the name that `dbm.open` takes, as a mapping of bytes to bytes.
 
     ```console
@@ -72,11 +80,17 @@ def import_dbm(path: arguments.Path, source: SourcePath, name: Name = None) -> N
     def run(database: MiniDB, report: ImportReport) -> None:
         import_dbm(database, source, name or source.stem, watch, report, read=lambda pair: pair)
 
-    run_import(path, run)
+    run_import(path, run, dry_run=dry_run)
 
 
 @app.command("shelve", cls=arguments.DatabaseVerb)
-def import_shelve(path: arguments.Path, source: SourcePath, name: Name = None, unpickle: Unpickle = False) -> None:
+def import_shelve(
+    path: arguments.Path,
+    source: SourcePath,
+    name: Name = None,
+    unpickle: Unpickle = False,
+    dry_run: arguments.DryRun = False,
+) -> None:
     """Import a shelf, by the name that `shelve.open` takes, as a mapping of texts to values.
 
     The values of a shelf are pickled, so it needs `--unpickle`. They must be plain: numbers, texts, bytes, dates,
@@ -91,11 +105,17 @@ def import_shelve(path: arguments.Path, source: SourcePath, name: Name = None, u
     def run(database: MiniDB, report: ImportReport) -> None:
         import_shelf(database, source, name or source.stem, watch, report, may_unpickle=unpickle)
 
-    run_import(path, run)
+    run_import(path, run, dry_run=dry_run)
 
 
 @app.command("diskcache", cls=arguments.DatabaseVerb)
-def import_diskcache(path: arguments.Path, source: SourcePath, name: Name = None, unpickle: Unpickle = False) -> None:
+def import_diskcache(
+    path: arguments.Path,
+    source: SourcePath,
+    name: Name = None,
+    unpickle: Unpickle = False,
+    dry_run: arguments.DryRun = False,
+) -> None:
     """Import the folder of a diskcache `Cache`, `FanoutCache` or `Index` as a mapping.
 
     Keys and values stay what they are; what diskcache has pickled (all but texts, numbers and bytes) needs
@@ -111,11 +131,11 @@ def import_diskcache(path: arguments.Path, source: SourcePath, name: Name = None
         mapping = name or source.stem
         import_diskcache(database, source, mapping, watch, report, may_unpickle=unpickle, now_s=time.time())
 
-    run_import(path, run)
+    run_import(path, run, dry_run=dry_run)
 
 
 @app.command("lmdb", cls=arguments.DatabaseVerb)
-def import_lmdb(path: arguments.Path, source: SourcePath, only: Only = None) -> None:
+def import_lmdb(path: arguments.Path, source: SourcePath, only: Only = None, dry_run: arguments.DryRun = False) -> None:
     """Import an LMDB file or folder: each of its databases as a mapping of bytes to bytes.
 
     The unnamed database becomes the mapping `main`. In a database with duplicate keys, the values of a key are a list.
@@ -126,4 +146,4 @@ def import_lmdb(path: arguments.Path, source: SourcePath, only: Only = None) -> 
     """
     from minidb.cli.importers.items import import_lmdb
 
-    run_import(path, lambda database, report: import_lmdb(database, source, only or [], watch, report))
+    run_import(path, lambda database, report: import_lmdb(database, source, only or [], watch, report), dry_run=dry_run)

@@ -9,6 +9,7 @@ import typer
 from minidb import MiniDB
 from minidb.cli import arguments, output
 from minidb.cli.completion import complete_field, complete_index
+from minidb.exceptions import IndexNotFoundError
 
 app = typer.Typer(help="List, create and drop indexes.", no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -45,6 +46,7 @@ def create_index(
     ],
     name: Annotated[str | None, typer.Option(help="Its name; otherwise that of its fields.")] = None,
     unique: Annotated[bool, typer.Option("--unique", help="No two rows may have the same value.")] = False,
+    dry_run: arguments.DryRun = False,
 ) -> None:
     """Make an index on one or several fields. A query finds it by itself.
 
@@ -53,9 +55,11 @@ def create_index(
     $ minidb index create shop.db people name --unique
     ```
     """
-    with MiniDB(path, create=False) as database:
+    with MiniDB(path, create=False) as database, database.begin_transaction() as transaction:
         made = database.create_index(table, *fields, name=name, unique=unique)
-    typer.echo(f"Index {made.name} of {table} created")
+        if dry_run:  # made all the same: whether the rows allow it shows only then
+            transaction.rollback()
+    typer.echo(f"Index {made.name} of {table} {'would be ' if dry_run else ''}created")
 
 
 @app.command("drop", cls=arguments.DatabaseVerb)
@@ -63,6 +67,7 @@ def drop_index(
     path: arguments.Path,
     table: arguments.TableName,
     index: Annotated[str, typer.Argument(metavar="INDEX", help="Its name.", autocompletion=complete_index)],
+    dry_run: arguments.DryRun = False,
     yes: arguments.Yes = False,
 ) -> None:
     """Remove an index; the rows stay. On a terminal it asks; in a pipe it needs `--yes`.
@@ -71,9 +76,12 @@ def drop_index(
     $ minidb index drop shop.db users city_age --yes
     ```
     """
-    with MiniDB(path, create=False) as database:
+    with MiniDB(path, read_only=dry_run, create=False) as database:
         if index not in {one.name for one in database.indexes(table)}:
-            database.drop_index(table, index)  # it tells best what is wrong
+            raise IndexNotFoundError(f"Table {table!r} has no index named {index!r}", table=table, index=index)
+        if dry_run:
+            typer.echo(f"Index {index} of {table} would be dropped")
+            return
         arguments.confirm(f"Drop index {index} of {table}?", yes=yes)
         database.drop_index(table, index)
     typer.echo(f"Index {index} of {table} dropped")

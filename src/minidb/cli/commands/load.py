@@ -13,7 +13,7 @@ from minidb.cli import arguments, output
 
 def load(
     path: arguments.Path,
-    source: Annotated[str, typer.Argument(help="What dump wrote, or - for standard input.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="What dump wrote, or - for standard input.")],
 ) -> None:
     """Make a new database of a dump. Every row is checked; the database is there whole, or not at all.
 

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from minidb import MiniDB
-from minidb.cli import arguments, loading, schema_files
+from minidb.cli import arguments, loading, output, schema_files
 from minidb.cli.inference import schema_of
+from minidb.cli.new_database import is_absent, new_database
 from minidb.cli.sources import open_source
 
 app = typer.Typer(help="Show, create and infer schemas.", no_args_is_help=True, rich_markup_mode="markdown")
@@ -25,14 +26,15 @@ def show_schema(path: arguments.Path, table: arguments.TableName) -> None:
     """
     with MiniDB(path, read_only=True) as database:
         schema = database.get_table(table).schema
-    typer.echo("{}" if schema is None else schema_files.write(schema))
+    output.standard_output().write(("{}" if schema is None else schema_files.write(schema)) + "\n")
 
 
 @app.command("create", cls=arguments.DatabaseVerb)
 def create_schema(
     path: arguments.Path,
     table: arguments.TableName,
-    file: Annotated[Path, typer.Argument(help="A schema file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A schema file.")],
+    dry_run: arguments.DryRun = False,
 ) -> None:
     """Make a table of the schema in a file. The database is made if it is absent.
 
@@ -43,14 +45,18 @@ def create_schema(
     ```
     """
     schema = schema_files.read(file)
-    with MiniDB(path) as database:
+    opened = new_database(path, dry_run=True) if dry_run and is_absent(path) else MiniDB(path)
+    with opened as database, database.begin_transaction() as transaction:
         database.create_table(table, schema)
-    typer.echo(f"Table {table} with {arguments.number_of(len(schema.fields), 'field')} created")
+        if dry_run:
+            transaction.rollback()
+    would_be = "would be " if dry_run else ""
+    typer.echo(f"Table {table} with {arguments.number_of(len(schema.fields), 'field')} {would_be}created")
 
 
 @app.command("infer")
 def infer_schema(
-    file: Annotated[str, typer.Argument(help="The file of rows, or - for standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The file of rows, or - for standard input.")],
     primary_key: arguments.PrimaryKey = None,
     types: arguments.Types = None,
     format_name: arguments.InputFormat = None,
@@ -70,4 +76,4 @@ def infer_schema(
     ) as source:
         columns = loading.infer(source, lambda one: one.batches())
     schema = schema_of(columns, types=arguments.read_types(types), primary_key=primary_key or ())
-    typer.echo(schema_files.write(schema))
+    output.standard_output().write(schema_files.write(schema) + "\n")

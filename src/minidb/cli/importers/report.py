@@ -11,6 +11,7 @@ import typer
 from minidb import MiniDB
 from minidb.cli import output
 from minidb.cli.arguments import number_of
+from minidb.cli.new_database import is_absent, new_database
 
 TOLD_EVERY: Final = 1000  # rows or items
 
@@ -29,11 +30,16 @@ class ImportReport:
     """A sentence for each thing that MiniDB has no place for."""
 
 
-def run_import(path: str, import_into: Callable[[MiniDB, ImportReport], None]) -> None:
+def run_import(path: str, import_into: Callable[[MiniDB, ImportReport], None], *, dry_run: bool) -> None:
     """Import in one transaction, all of it or nothing, and tell what was imported."""
     report = ImportReport()
-    with MiniDB(path) as database, database.begin_transaction():
+    opened = new_database(path, dry_run=dry_run) if is_absent(path) else MiniDB(path)
+    with opened as database, database.begin_transaction() as transaction:
         import_into(database, report)
+        if dry_run:
+            transaction.rollback()
+    if dry_run:
+        typer.echo("A dry run: nothing was imported", err=True)
     for name, rows in report.tables.items():
         typer.echo(f"table {name}: {number_of(rows)}")
     for name, items in report.mappings.items():
