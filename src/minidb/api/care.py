@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from minidb.api.calls import Calls
-from minidb.engines.locate import begin_replacement, open_engine
+from minidb.engines.locate import begin_replacement, conceal, is_on_server, open_engine
 from minidb.exceptions import UsageError
-from minidb.maintenance import compact
+from minidb.maintenance import compact, transfer
 from minidb.maintenance.backup import backup
 from minidb.maintenance.backup_format import Manifest
 from minidb.maintenance.compact import CompactReport
@@ -136,6 +136,34 @@ class Care(Calls):
             replacement.close()
         _backup_log.info("database restored", extra={"location": os.fspath(target), "path": manifest.path})
         return manifest
+
+    def copy(self, target: str | os.PathLike[str], progress: Progress | None = None) -> Contents:
+        """Copy all that is committed into a new database at ``target``, a path or a server's URL.
+
+        It holds one snapshot, beside readers and writers, and needs room for nothing between the two. Rows have the
+        ids that they had; what has arrived is verified. The database is there whole, or not at all. At a URL there may
+        be one that holds nothing. ``progress(done, total)`` counts keys; what it raises ends the call. Raises
+        ``EngineUnavailableError`` where there are tables or mappings already, or ``StorageFullError``.
+
+        >>> db.copy("copy of mydb").tables
+        {'users': 0}
+        """
+        with self.committed() as snapshot:
+            if is_on_server(target):
+                engine = open_engine(conceal(target), Options())
+                try:
+                    contents = transfer.into_server(snapshot, engine, progress)
+                finally:
+                    engine.close()
+            else:
+                replacement = begin_replacement(target, Options(), overwrite=False)
+                try:
+                    contents = transfer.into_replacement(snapshot, replacement.engine, progress)
+                    replacement.finish()
+                finally:
+                    replacement.close()
+        _backup_log.info("database copied", extra={"location": self.location})
+        return contents
 
     def compact(self, progress: Progress | None = None) -> CompactReport:
         """Give the space back that deleted rows have left, and return how many bytes the data took and takes.

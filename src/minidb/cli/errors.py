@@ -98,6 +98,8 @@ def _hint_of(error: MiniDBError) -> str | None:
     """Return the remedy. Where the library's is a call, the verb that does it stands in its place."""
     if isinstance(error, EngineUnavailableError) and error.message.startswith("There is no database"):
         return "check the path; minidb insert PATH TABLE FILE makes a database"
+    if isinstance(error, EngineUnavailableError) and error.message.startswith("There is already a database"):
+        return "name another place; minidb restore has --overwrite"
     return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), error.hint)
 
 

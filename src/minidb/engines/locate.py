@@ -22,6 +22,11 @@ def conceal(location: str | os.PathLike[str]) -> str | os.PathLike[str] | Secret
     return location
 
 
+def is_on_server(location: str | os.PathLike[str]) -> bool:
+    """Tell whether a location is the URL of a server, or resembles one."""
+    return isinstance(conceal(location), Secret)
+
+
 def open_engine(location: str | os.PathLike[str] | Secret, options: Options) -> Engine:
     """Open the engine that a location names: ``":memory:"``, the path of a folder, or a server's URL.
 
@@ -69,7 +74,7 @@ def begin_replacement(
     """
     if location == MEMORY:
         raise InvalidOptionError("A database in memory has no place that another could take", option="path")
-    if isinstance(conceal(location), Secret):
+    if is_on_server(location):
         raise InvalidOptionError(
             "A database on a server cannot be replaced whole", hint="give the path of a folder", option="path"
         )

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from minidb.encoding.integers import decode_integer, encode_integer
 from minidb.encoding.items import decode_item_key
 from minidb.encoding.json_values import encode_line, to_json
 from minidb.engines.port import ReadTransaction
@@ -28,7 +27,6 @@ from minidb.maintenance.progress import Progress
 from minidb.maintenance.streams import Target, Write, writing
 from minidb.tables import catalog as catalogs
 from minidb.tables.binding import TableBinding
-from minidb.tables.catalog import SEQUENCES
 from minidb.tables.mappings import MappingBinding
 
 FORMAT: Final = 1
@@ -77,7 +75,7 @@ class _Dumper:
             "rows": rows,
         }
         if table.has_automatic_ids:
-            head["last_id"] = self._last_id(table)
+            head["last_id"] = catalogs.last_id_of(self._snapshot, table)
         self._write_line(head)
         for page in self._snapshot.scan(table.space):
             lines = []
@@ -97,13 +95,6 @@ class _Dumper:
                 for key, data in page
             ]
             self._write_lines(lines, mapping=mapping.name)
-
-    def _last_id(self, table: TableBinding) -> int:
-        mark = self._snapshot.get(SEQUENCES, encode_integer(table.definition.id))
-        kept = 0 if mark is None else decode_integer(mark)
-        for page in self._snapshot.scan(table.space, reverse=True, limit=1):
-            return max(kept, decode_integer(page[0][0]))
-        return kept
 
     def _write_line(self, document: object) -> None:
         self._write(encode_line(document) + b"\n")

@@ -19,6 +19,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from minidb.encoding.integers import decode_integer, encode_integer
 from minidb.encoding.keys import decode_values, encode_values, successor
 from minidb.encoding.rows import decode_document, encode_document
 from minidb.engines.port import CATALOG, ReadTransaction, Space, WriteTransaction
@@ -230,6 +231,15 @@ def secret_of(transaction: ReadTransaction) -> bytes:
     if not isinstance(secret, bytes):
         raise CorruptionError("The catalog has lost the database's secret")
     return secret
+
+
+def last_id_of(snapshot: ReadTransaction, table: TableBinding) -> int:
+    """Return the highest automatic id that a table is known to have given out; 0 for none."""
+    mark = snapshot.get(SEQUENCES, encode_integer(table.definition.id))
+    kept = 0 if mark is None else decode_integer(mark)
+    for page in snapshot.scan(table.space, reverse=True, limit=1):
+        return max(kept, decode_integer(page[0][0]))
+    return kept
 
 
 def take_id(transaction: WriteTransaction) -> int:
