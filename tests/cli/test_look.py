@@ -55,6 +55,18 @@ def test_a_query_filters_sorts_and_pages(run: Run, shop: str) -> None:
     assert run(*asked, "--count").lines == ["4"]
 
 
+def test_automatic_ids_stand_in_filters(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a\n1\n2\n3\n4\n")
+    assert run("insert", "x.db", "t", "x.csv").code == 0
+    assert run("query", "x.db", "t", "id >= 2 and a < 4", "--order", "-id").lines == ["id\ta", "3\t3", "2\t2"]
+    assert run("query", "x.db", "t", "id in (1, 4) or a = 2", "--count").lines == ["3"]
+    assert run("query", "x.db", "t", "id = 2", "--explain").lines[-1] == "examined 1 rows, returned 1"
+    assert run("export", "x.db", "t", "--where", "id > 3").lines == ['{"a": 4}']
+    assert run("update", "x.db", "t", "id < 3", "a=9", "--yes").lines == ["2 rows of t updated"]
+    assert run("delete", "x.db", "t", "id between 2 and 3", "--yes").lines == ["2 rows of t deleted"]
+    assert "This text is not an integer" in run("query", "x.db", "t", "id = 'x'").err
+
+
 def test_a_query_sorts_by_several_fields(run: Run, shop: str) -> None:
     lines = run("query", shop, "users", "--order", "city,-age", "--fields", "name").lines
     assert lines == ["name", "Dan", "Ada", "Bob", "Éva 日本"]

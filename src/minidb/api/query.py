@@ -222,6 +222,7 @@ class Query(Generic[RowType]):
         query._order, query._limit = ((field, function == "max"),), 1
 
         def run_extreme(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> Any:
+            table.require_fields([field])
             if plan.sort:  # no index has the order
                 wanted = parse({function: (function, field)})
                 every = self._plan(table)
@@ -269,7 +270,7 @@ class Query(Generic[RowType]):
     # --- running ------------------------------------------------------------------------------------------------------
 
     def _bound(self, table: TableBinding) -> Condition | None:
-        table.require_fields([name for name, _ in self._order])
+        table.require_fields([name for name, _ in self._order], or_id=True)
         return None if self._condition is None else table.bind(self._condition)
 
     def _plan(self, table: TableBinding) -> Plan:

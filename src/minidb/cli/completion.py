@@ -39,7 +39,9 @@ def _fields_of(context: typer.Context) -> list[str]:
         if database is None or name not in database:
             return []
         schema = database.get_table(name).schema
-        return [] if schema is None else list(schema.fields)
+        if schema is None:
+            return []
+        return list(schema.fields if schema.primary_key else {"id": None, **schema.fields})
 
 
 def complete_table(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -27,7 +27,7 @@ from typing import Final
 from minidb import Condition, where
 from minidb.cli.cells import BAD_TEXT, AnyField, json_converter_of, parser_of
 from minidb.exceptions import UsageError
-from minidb.schema import EnumField, ListField, Schema
+from minidb.schema import EnumField, IntegerField, ListField, Schema
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:
@@ -72,14 +72,19 @@ class _Token:
 
 
 def parse_filter(text: str, schema: Schema | None) -> Condition:
-    """Return the condition that a filter says, for a table of a schema. Raises ``FilterError``."""
+    """Return the condition that a filter says, for a table of a schema. Raises ``FilterError``.
+
+    Where ids are automatic and no field is named so, ``id`` is the id.
+    """
     return _Parser(text, schema).parse()
 
 
 class _Parser:
     def __init__(self, text: str, schema: Schema | None) -> None:
         self._text = text
-        self._fields = None if schema is None else schema.fields
+        self._fields: Mapping[str, AnyField] | None = None if schema is None else schema.fields
+        if schema is not None and not schema.primary_key:
+            self._fields = {"id": IntegerField(), **schema.fields}
         self._tokens = self._tokenize()
         self._next = 0
 

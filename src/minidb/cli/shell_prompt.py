@@ -118,6 +118,8 @@ class ShellCompleter(Completer):
         try:
             with MiniDB(self._path, read_only=True) as database:
                 schema = database.get_table(table).schema
-                return [] if schema is None else list(schema.fields)
+                if schema is None:
+                    return []
+                return list(schema.fields if schema.primary_key else {"id": None, **schema.fields})
         except MiniDBError:
             return []

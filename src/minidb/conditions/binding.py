@@ -21,10 +21,14 @@ _MAP_KINDS: Final = frozenset({"dict", "json"})
 class Binder:
     """Fits conditions to the columns of a table. Immutable; safe from any thread."""
 
-    def __init__(self, schema: Schema | None, checker: RowChecker | None) -> None:
-        """``checker`` is the schema's own; both are None for a table that takes any columns."""
+    def __init__(self, schema: Schema | None, checker: RowChecker | None, *, id_name: str | None = None) -> None:
+        """``checker`` is the schema's own; both are None for a table that takes any columns.
+
+        ``id_name`` is what a condition calls the automatic id by; None: nothing.
+        """
         self._schema = schema
         self._checker = checker
+        self._id_name = id_name
 
     def bind(self, condition: Condition) -> Condition:
         """Return the condition with the values that are stored.
@@ -93,6 +97,10 @@ class Binder:
 
     def _stored_value(self, path: tuple[str, ...], operator: Operator, value: Any) -> Any:
         name = path[0]
+        if name == self._id_name:
+            if type(value) is not int or len(path) > 1 or operator in (Operator.STARTS_WITH, Operator.CONTAINS):
+                raise _refusal(path, "is a number, which is compared with integers", value)
+            return value
         field = None if self._schema is None else self._schema.fields[name]
         if field is None or len(path) > 1 or field.kind in _MAP_KINDS:
             if field is not None and field.kind not in _MAP_KINDS:
@@ -124,7 +132,7 @@ class Binder:
     def _unknown(self, name: object) -> FieldError | None:
         if not isinstance(name, str) or not name:
             return FieldError(repr(name), "type", "is no name of a column", name)
-        if self._schema is None or name in self._schema.fields:
+        if self._schema is None or name in self._schema.fields or name == self._id_name:
             return None
         names = list(self._schema.fields)
         nearest = difflib.get_close_matches(name, names, n=1)

@@ -73,7 +73,9 @@ def has_one_type(schema: Schema | None, path: tuple[str, ...]) -> bool:
     if schema is None or len(path) != 1:
         return False
     (name,) = path
-    field = schema.fields[name]
+    field = schema.fields.get(name)
+    if field is None:
+        return True  # the automatic id
     return field.kind in _ONE_TYPE or (isinstance(field, DateTimeField) and field.timezone is not None)
 
 

@@ -184,7 +184,8 @@ class Candidate:
 def _candidates(table: TableBinding, condition: Condition | None, order: Order) -> list[Candidate]:
     """Return every way that may be of use, the table scan first: of equals, ``max`` takes the first."""
     conjuncts = conjuncts_of(condition)
-    ways = [_way(table, None, table.definition.primary_key, conjuncts)]
+    key = table.definition.primary_key if table.id_name is None else (table.id_name,)
+    ways = [_way(table, None, key, conjuncts)]
     asked = {one.path for one in conjuncts if isinstance(one, Comparison | OneOf)}
     asked.update((name,) for name, _ in order[:1])
     for index in table.indexes:
@@ -220,7 +221,7 @@ def _way(
     table: TableBinding, index: IndexBinding | None, fields: tuple[str, ...], conjuncts: Sequence[Condition]
 ) -> Candidate:
     """Return the way by one index, or by the primary key: equalities first, then one range."""
-    if not fields:  # automatic ids: no condition is about them
+    if not fields:  # automatic ids that no condition can be about
         is_exact = not conjuncts and table.schema is not None
         return Candidate(None, (), (), (_WHOLE,), _NO_RANK, is_exact, ())
     prefixes: list[bytes] = [b""]
@@ -361,4 +362,6 @@ def encode(table: TableBinding, index: IndexBinding | None, place: int, value: A
 
 def may_be_nan(table: TableBinding, field: str) -> bool:
     """Tell whether NaN may stand in a column, which is less and greater than nothing, but has a place among keys."""
+    if field == table.id_name:
+        return False
     return table.schema is None or table.schema.fields[field].kind == "float"

@@ -38,14 +38,14 @@ class _OtherwiseError(Exception):
 def plan_for(table: TableBinding, condition: Condition | None, order: Order, limit: int | None, offset: int) -> Plan:
     """Return the plan of a query. Raises ``SchemaValidationError`` for one that does not fit the table."""
     conjuncts = conjuncts_of(condition)
-    shape = _shape(conjuncts, order)
+    shape = _shape(table, conjuncts, order)
     recipe = None if shape is None else table.recipes.get(shape)
     if recipe is not None:
         assert isinstance(recipe, Recipe), "nothing else is kept there"
         plan = recipe.plan(table, condition, conjuncts, limit, offset)
         if plan is not None:
             return plan
-    table.require_fields([name for name, _ in order])
+    table.require_fields([name for name, _ in order], or_id=True)
     bound = None if condition is None else table.bind(condition)
     best = best_candidate(table, bound, order)
     if shape is not None and recipe is None and len(table.recipes) < _MOST_RECIPES:
@@ -55,11 +55,11 @@ def plan_for(table: TableBinding, condition: Condition | None, order: Order, lim
     return plan_by(best, bound, order, limit, offset)
 
 
-def _shape(conjuncts: Sequence[Condition], order: Order) -> Hashable:
+def _shape(table: TableBinding, conjuncts: Sequence[Condition], order: Order) -> Hashable:
     """Return what queries have in common that differ in their values only; None for one that has no recipe."""
     shape: list[Hashable] = [order]
     for one in conjuncts:
-        if type(one) is not Comparison or one.operator not in _OPERATORS:
+        if type(one) is not Comparison or one.operator not in _OPERATORS or one.path[0] == table.id_name:
             return None
         shape += (one.path, one.operator)
     return tuple(shape)

@@ -14,6 +14,7 @@ from itertools import compress
 from typing import Any, Final
 
 from minidb.conditions.match import compile_test
+from minidb.conditions.predicate import Condition
 from minidb.encoding.keys import encode_value
 from minidb.encoding.rows import Record
 from minidb.encoding.untyped import encode_untyped
@@ -101,15 +102,39 @@ def filtered(
 
     ``order`` puts rows in order whose values were cut in an index; None where no order is asked for.
     """
-    test = None if plan.filter is None else compile_test(plan.filter, table.schema, table.value_getter)
+    test = None if plan.filter is None else _test(table, plan.filter)
     wanted = None if plan.sort or plan.limit is None else plan.offset + plan.limit
     for keys, records in _pages(transaction, table, plan.access, wanted, order):
         counters.examined += len(keys)
         if test is None:
             yield keys, records
         else:
-            is_wanted = list(map(test, records))
+            is_wanted = test(keys, records)
             yield list(compress(keys, is_wanted)), list(compress(records, is_wanted))
+
+
+def _test(table: TableBinding, condition: Condition) -> Callable[[list[bytes], list[Record]], list[bool]]:
+    """Return a function that tells for each row of a page whether a condition holds."""
+    key_at_hand: list[bytes] = []  # of the row that is being asked, where the condition is about ids
+
+    def make_getter(name: str) -> Callable[[Record], Any]:
+        if name != table.id_name:
+            return table.value_getter(name)
+        key_at_hand[:] = [b""]
+        return lambda _record: table.id_of(key_at_hand[0])
+
+    test = compile_test(condition, table.schema, make_getter)
+    if not key_at_hand:
+        return lambda _keys, records: list(map(test, records))
+
+    def test_with_ids(keys: list[bytes], records: list[Record]) -> list[bool]:
+        is_wanted = []
+        for key, record in zip(keys, records, strict=True):
+            key_at_hand[0] = key
+            is_wanted.append(test(record))
+        return is_wanted
+
+    return test_with_ids
 
 
 def _pages(
@@ -214,12 +239,15 @@ def rows_of(pages: Iterator[FoundMany]) -> Iterator[Found]:
 
 def sort_key(table: TableBinding, order: Order) -> SortKey:
     """Return a function from a row to bytes that sort as an order says."""
-    parts = [(table.value_getter(name), _encoder(table, name), is_descending) for name, is_descending in order]
+    parts = [
+        (None if name == table.id_name else table.value_getter(name), _encoder(table, name), is_descending)
+        for name, is_descending in order
+    ]
 
     def key_of(found: Found) -> bytes:
         key = b""
         for get, encode, is_descending in parts:
-            encoded = encode(get(found[1]))
+            encoded = found[0] if get is None else encode(get(found[1]))
             key += inverted(encoded) if is_descending else encoded
         return key
 
@@ -240,7 +268,7 @@ def _when_asked(table: TableBinding, order: Order) -> SortKey:
 
 def _encoder(table: TableBinding, name: str) -> Callable[[Any], bytes]:
     """Return the encoding that a field's values are sorted by: that of an index on it, if it can have one."""
-    field = None if table.schema is None else table.schema.fields[name]
+    field = None if table.schema is None else table.schema.fields.get(name)
     if field is None or not (field.is_key_value and field.is_indexable):
         return encode_untyped
     return encode_value

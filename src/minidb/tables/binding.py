@@ -30,6 +30,7 @@ from minidb.tables.row import Row, plain_row, struct_base
 _NEVER_LONG: Final = frozenset({"float", "boolean", "date", "datetime", "time", "uuid"})
 """Kinds whose values are never so long in a key that they are cut."""
 
+ID: Final = "id"
 _LARGEST_AUTOMATIC_ID: Final = 2**63 - 1
 
 
@@ -48,7 +49,10 @@ class TableBinding:
         self.schema = schema
         self.has_automatic_ids = not definition.primary_key
         self._checker = None if schema is None else RowChecker(schema)
+        self.id_name = ID if schema is not None and self.has_automatic_ids and ID not in schema.fields else None
+        """What a query calls the automatic ids by; None: nothing. Without a schema it may be the name of a column."""
         self._binder = Binder(schema, self._checker)
+        self._query_binder = Binder(schema, self._checker, id_name=self.id_name)
         self.names: tuple[str, ...] | None = None if self._checker is None else self._checker.names
         self.codec = RowCodec(
             definition.schema_version,
@@ -327,16 +331,23 @@ class TableBinding:
         return self._stored_values((field,), (value,))[0]
 
     def bind(self, condition: Condition) -> Condition:
-        """Return a condition fitted to this table. Raises ``SchemaValidationError`` for all that is wrong with it."""
+        """Return a query's condition fitted to this table. Raises ``SchemaValidationError`` for all that is wrong."""
+        try:
+            return self._query_binder.bind(condition)
+        except SchemaValidationError as error:
+            raise self._query_refusal(error) from None
+
+    def bind_to_columns(self, condition: Condition) -> Condition:
+        """Return a condition that is about nothing but columns, fitted to this table. Raises as ``bind`` does."""
         try:
             return self._binder.bind(condition)
         except SchemaValidationError as error:
             raise self._query_refusal(error) from None
 
-    def require_fields(self, names: Sequence[str]) -> None:
-        """Raise ``SchemaValidationError`` for names that are no fields of the table."""
+    def require_fields(self, names: Sequence[str], *, or_id: bool = False) -> None:
+        """Raise ``SchemaValidationError`` for names that are no fields of the table, nor ``or_id`` its automatic id."""
         try:
-            self._binder.require_fields(names)
+            (self._query_binder if or_id else self._binder).require_fields(names)
         except SchemaValidationError as error:
             raise self._query_refusal(error) from None
 

@@ -99,7 +99,7 @@ def define_index(
             hint="make an index on each",
             field=lists[1],
         )
-    bound = None if where is None else binding.bind(where)
+    bound = None if where is None else binding.bind_to_columns(where)
     return IndexDefinition(0, name, tuple(fields), unique, each=lists[0] if lists else None, where=bound)
 
 

@@ -31,7 +31,8 @@ def query(
 
     A filter compares fields with values: `=`, `!=`, `<`, `<=`, `>`, `>=`, `in (…)`, `between … and …`, `startswith`,
     `contains`, `is null`, put together by `and`, `or`, `not` and parentheses. Texts and dates stand in quotes, names
-    that are no words in backticks, and dots lead into a field of maps: `address.city = 'Paris'`.
+    that are no words in backticks, and dots lead into a field of maps: `address.city = 'Paris'`. `id` is the automatic
+    id, where there is no field of that name.
 
     ```console
     $ minidb query shop.db users "age >= 18 and city = 'Paris'" --order -age --limit 10
