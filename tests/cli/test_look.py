@@ -7,12 +7,14 @@ import io
 import json
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import ENVIRONMENT, Run
 
-from minidb import MiniDB
+from minidb import MiniDB, PersistentMapping
 from minidb.schema import BytesField, DecimalField, FloatField, IntegerField, JSONField, ListField, Schema, StringField
 
 
@@ -121,6 +123,36 @@ def test_info_and_stats_are_facts(run: Run, shop: str) -> None:
         "mappings": 0,
     }
     assert "rows of users\t4" in run("stats", shop).lines
+
+
+def test_a_mapping_is_shown_exported_and_dropped(run: Run, tmp_path: Path) -> None:
+    items: dict[Any, Any] = {
+        "set": {3, 1, 2},
+        (1, "two"): [1.5, {"a": b"x"}],
+        b"\xff": date(2024, 1, 1),
+        None: float("inf"),
+        3: None,
+    }
+    with MiniDB(tmp_path / "x.db") as database:
+        cache: PersistentMapping[Any, Any] = database.mapping("cache")
+        cache.update(items)
+        cache["odd"] = {b"x": {1: {2.5}}}
+    lines = run("export", "x.db", "cache").lines
+    assert lines == run("rows", "x.db", "cache", "--nl").lines
+    assert '{"key": null, "value": "inf"}' in lines
+    assert '{"key": 3, "value": null}' in lines
+    assert '{"key": "/w==", "value": "2024-01-01"}' in lines
+    assert '{"key": "set", "value": [1, 2, 3]}' in lines
+    assert '{"key": [1, "two"], "value": [1.5, {"a": "eA=="}]}' in lines
+    assert '{"key": "odd", "value": {"eA==": {"1": [2.5]}}}' in lines
+    assert run("export", "x.db", "cache", "c.csv").lines == ["6 rows of cache exported to c.csv"]
+    assert 'set,"[1, 2, 3]"' in (tmp_path / "c.csv").read_text()
+    assert run("export", "x.db", "cache", "--limit", "1", "--format", "csv").lines == ["key,value", ",inf"]
+    assert "has no fields" in run("export", "x.db", "cache", "--order", "key").err
+    assert "minidb export show its items" in run("query", "x.db", "cache").err
+    assert run("drop", "x.db", "cache", "--dry-run").lines == ["Mapping cache with 6 items would be dropped"]
+    assert run("drop", "x.db", "cache", "--yes").lines == ["Mapping cache with 6 items dropped"]
+    assert run("tables", "x.db", "--nl").lines == []
 
 
 def test_an_empty_table_is_a_header(run: Run) -> None:

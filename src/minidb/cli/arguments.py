@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from minidb import MiniDB, Query, Row, Table
-from minidb.cli.completion import complete_field, complete_filter, complete_table
+from minidb.cli.completion import complete_field, complete_filter, complete_table, complete_table_or_mapping
 from minidb.cli.filter_language import parse_filter
 from minidb.cli.inference import TYPE_NAMES
 from minidb.cli.sources import FORMATS
@@ -20,6 +20,9 @@ Path = Annotated[
     str, typer.Argument(metavar="PATH", help="The folder of the database. With --url or MINIDB_URL it is left out.")
 ]
 TableName = Annotated[str, typer.Argument(metavar="TABLE", help="The table.", autocompletion=complete_table)]
+TableOrMapping = Annotated[
+    str, typer.Argument(metavar="TABLE", help="The table, or the mapping.", autocompletion=complete_table_or_mapping)
+]
 OptionalTableName = Annotated[
     str | None, typer.Argument(metavar="[TABLE]", help="The table; otherwise all.", autocompletion=complete_table)
 ]

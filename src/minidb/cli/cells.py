@@ -46,7 +46,7 @@ def text_of(value: object) -> str:
             return base64.b64encode(value).decode()
         case Enum():
             return text_of(value.value)
-        case list() | dict():
+        case list() | dict() | set() | frozenset() | tuple():
             return json_of(value)
         case _:
             return str(value)
@@ -55,9 +55,9 @@ def text_of(value: object) -> str:
 def json_of(value: object, *, indent: int | None = None) -> str:
     """Return a value as JSON."""
     try:
-        return json.dumps(value, ensure_ascii=False, default=text_of, allow_nan=False, indent=indent)
-    except ValueError:  # JSON has no infinities and no NaN
-        return json.dumps(_without_nan(value), ensure_ascii=False, default=text_of, indent=indent)
+        return json.dumps(value, ensure_ascii=False, default=_stand_in, allow_nan=False, indent=indent)
+    except (ValueError, TypeError):  # JSON has no infinities, no NaN, and no names but text
+        return json.dumps(_plain(value), ensure_ascii=False, indent=indent)
 
 
 def parser_of(field: AnyField) -> Parser:
@@ -150,9 +150,19 @@ def _decimal(value: Decimal) -> str:
     return str(value) if is_long else format(value, "f")
 
 
-def _without_nan(value: object) -> object:
+def _stand_in(value: object) -> object:
+    """Return what stands in JSON for a value that it has no word for: a set is a list, in the order of its texts."""
+    return sorted(value, key=text_of) if isinstance(value, set | frozenset) else text_of(value)
+
+
+def _plain(value: object) -> object:
+    """Return a value of nothing but what JSON has."""
+    if isinstance(value, dict):
+        return {text_of(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, set | frozenset):
+        value = _stand_in(value)
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
         return text_of(value)
-    if isinstance(value, dict):
-        return {name: _without_nan(one) for name, one in value.items()}
-    return [_without_nan(one) for one in value] if isinstance(value, list) else value
+    return value if value is None or type(value) in (str, bool, int, float) else text_of(value)

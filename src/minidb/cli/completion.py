@@ -50,6 +50,13 @@ def complete_table(ctx: typer.Context, incomplete: str) -> list[str]:
         return [] if database is None else [name for name in database.table_names() if name.startswith(incomplete)]
 
 
+def complete_table_or_mapping(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Propose the tables and mappings of the database."""
+    with _database(ctx) as database:
+        names = [] if database is None else [*database.table_names(), *database.mapping_names()]
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def complete_index(ctx: typer.Context, incomplete: str) -> list[str]:
     """Propose the indexes of the table."""
     with _database(ctx) as database:

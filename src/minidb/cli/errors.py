@@ -27,6 +27,7 @@ from minidb.exceptions import (
     RowExistsError,
     SchemaValidationError,
     TableExistsError,
+    TableNotFoundError,
 )
 
 INTERRUPTED: Final = 130
@@ -100,6 +101,8 @@ def _hint_of(error: MiniDBError) -> str | None:
         return "check the path; minidb insert PATH TABLE FILE makes a database"
     if isinstance(error, EngineUnavailableError) and error.message.startswith("There is already a database"):
         return "name another place; minidb restore has --overwrite"
+    if isinstance(error, TableNotFoundError) and error.hint is not None and error.hint.startswith("it is a mapping"):
+        return "it is a mapping: minidb rows and minidb export show its items"
     return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), error.hint)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from minidb.cli import arguments, output
 from minidb.cli.columns import Columns
 from minidb.cli.output import Form, Values
 from minidb.exceptions import UsageError
+from minidb.schema import Schema
 
 _FORMS = {".csv": Form.CSV, ".tsv": Form.TSV, ".tab": Form.TSV, ".json": Form.JSON}
 _NAMES = {"csv": Form.CSV, "tsv": Form.TSV, "json": Form.JSON, "nl": Form.LINES}
@@ -23,7 +25,7 @@ TOLD_EVERY = 2000  # rows
 
 def export(
     path: arguments.Path,
-    table: arguments.TableName,
+    table: arguments.TableOrMapping,
     file: Annotated[str, typer.Argument(metavar="FILE", help="The file, or - for standard output.")] = "-",
     format_name: Annotated[
         str | None,
@@ -39,7 +41,7 @@ def export(
     null: Annotated[str, typer.Option(metavar="TEXT", help="What a cell of CSV without a value holds.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
-    """Write the rows of a table to a file: JSON Lines, JSON, CSV, TSV or Parquet.
+    """Write the rows of a table, or the items of a mapping, to a file: JSON Lines, JSON, CSV, TSV or Parquet.
 
     What `insert` with inferred types loaded is written as it was. A file is complete or not there. Parquet needs
     `pip install 'minidb-kv[parquet]'`.
@@ -57,21 +59,29 @@ def export(
     if file != "-" and Path(file).exists() and not force:
         raise UsageError(f"There is already a file {file}", hint="pass --force to write over it")
     with MiniDB(path, read_only=True) as database, database.begin_transaction(read_only=True):
-        found = database.get_table(table)
-        columns = Columns(found, fields, with_ids=ids)
-        chosen = columns.of(arguments.query_of(database, table, condition, order=order, limit=limit))
-        counted = _Counted(_watch(chosen, len(found) if condition is None and limit is None else None, file))
+        schema: Schema | None = None
+        if table in database.mapping_names():
+            if condition is not None or order or fields or ids:
+                raise UsageError("A mapping has no fields", hint="leave out --where, --order, --fields and --ids")
+            names, total = ["key", "value"], len(database.mapping(table))
+            chosen: Iterator[Values] = islice(database.mapping(table).items(), limit)
+        else:
+            found = database.get_table(table)
+            columns, schema, total = Columns(found, fields, with_ids=ids), found.schema, len(found)
+            chosen = columns.of(arguments.query_of(database, table, condition, order=order, limit=limit))
+            names = columns.names
+        counted = _Counted(_watch(chosen, total if condition is None and limit is None else None, file))
         if is_parquet:
             from minidb.cli.parquet import write_parquet
 
             if file == "-":
                 raise UsageError("Parquet cannot be written to standard output", hint="name a file")
-            write_parquet(Path(file), columns.names, counted, found.schema)
+            write_parquet(Path(file), names, counted, schema)
         elif file == "-":
-            output.write(output.standard_output(), columns.names, counted, form, null=null)
+            output.write(output.standard_output(), names, counted, form, null=null)
             sys.stdout.flush()
         else:
-            _write_file(Path(file), columns.names, counted, form, null)
+            _write_file(Path(file), names, counted, form, null)
     if file != "-":
         typer.echo(f"{arguments.number_of(counted.count)} of {table} exported to {file}")
 

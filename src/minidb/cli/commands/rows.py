@@ -14,7 +14,7 @@ from minidb.cli.columns import Columns
 
 def rows(
     path: arguments.Path,
-    table: arguments.TableName,
+    table: arguments.TableOrMapping,
     fields: arguments.Fields = None,
     limit: arguments.Limit = None,
     offset: arguments.Offset = 0,
