@@ -17,6 +17,7 @@ import pytest
 from tests.cli.conftest import Run
 
 from minidb import MiniDB
+from minidb.exceptions import UniqueViolationError
 
 SHOP = """
     CREATE TABLE customers (
@@ -79,9 +80,8 @@ def test_an_sqlite_file_loses_nothing(run: Run, sqlite_file: Path) -> None:
 def test_an_sqlite_file_keeps_types_keys_and_indexes(run: Run, sqlite_file: Path) -> None:
     ended = run("import", "sqlite", "new.db", sqlite_file.name)
     assert ended.err.splitlines() == [
-        "Note: index new_customers of customers is partial or on an expression, and was left out",
-        "Note: index by_lower of customers is partial or on an expression, and was left out",
-        "Note: foreign keys of order lines are not checked any more",
+        "Note: index by_lower of customers is on an expression, and was left out",
+        "Note: the foreign key of order lines (customer) to customers (id) is not checked any more",
         "Note: view names was left out",
     ]
     assert json.loads(run("schema", "show", "new.db", "customers").out) == {
@@ -112,9 +112,92 @@ def test_an_sqlite_file_keeps_types_keys_and_indexes(run: Run, sqlite_file: Path
     assert sorted(indexes) == [
         ("customers", "customers_by_name", "name, born", False),
         ("customers", "email", "email", True),
+        ("customers", "new_customers", "name", False),
         ("order lines", "lines_by_customer", "customer", False),
         ("order lines", "lines_once", "at, customer", True),
     ]
+
+
+TASKS = """
+    CREATE TABLE tasks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL DEFAULT 'it''s new', state TEXT DEFAULT ('open'),
+        weight REAL DEFAULT 1, is_done BOOLEAN DEFAULT 0, day DATE DEFAULT '2024-01-31', icon BLOB DEFAULT x'00ff',
+        made DATETIME DEFAULT CURRENT_TIMESTAMP, level INTEGER DEFAULT -5 CHECK (level < 9), any DEFAULT NULL,
+        twice INTEGER GENERATED ALWAYS AS (level * 2) STORED, mixed, FOREIGN KEY (id, level) REFERENCES others
+    );
+    INSERT INTO tasks (id, title, made, mixed) VALUES (3, 'a', '2024-01-01 10:00:00', 1), (5, 'b', NULL, 'x');
+    INSERT INTO tasks (id, state, weight, is_done, day, icon, level, made)
+        VALUES (8, NULL, NULL, 1, NULL, NULL, NULL, '2024-01-02 10:00:00');
+    CREATE UNIQUE INDEX open_titles ON tasks (title) WHERE state = 'open' AND "level" IS NOT NULL;
+    CREATE INDEX done ON tasks (day DESC) WHERE is_done = 1;
+    CREATE INDEX done_too ON tasks (day) WHERE [is_done];
+    CREATE INDEX heavy ON tasks (weight) WHERE weight > 0.5 OR day BETWEEN '2024-01-01' AND '2024-12-31';
+    CREATE INDEX others ON tasks (weight) WHERE state <> 'open';
+    CREATE INDEX not_open ON tasks (weight) WHERE NOT state = 'open';
+    CREATE INDEX odd ON tasks (weight) WHERE mixed > 3;
+    CREATE INDEX long ON tasks (weight) WHERE length(title) > 3;
+    CREATE INDEX by_title ON tasks (title COLLATE NOCASE);
+    CREATE TABLE pairs (a TEXT, b INTEGER, c, PRIMARY KEY (b, a)) WITHOUT ROWID;
+    INSERT INTO pairs VALUES ('x', 2, NULL), ('a', 2, 'c'), ('z', 1, 'c');
+    CREATE TABLE "select" ("group" TEXT PRIMARY KEY, "日本 😀" TEXT, "a""b`c" TEXT);
+    INSERT INTO "select" VALUES ('ß', '👩‍👩‍👧', 'q'), (NULL, '', NULL);
+"""
+
+
+def test_defaults_and_partial_indexes_of_sqlite_come_along(run: Run, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "tasks.sqlite")) as connection:
+        connection.executescript(TASKS)
+    ended = run("import", "sqlite", "new.db", "tasks.sqlite")
+    assert ended.lines == ["table tasks: 3 rows", "table pairs: 3 rows", "table select: 2 rows"]
+    assert ended.err.splitlines() == [
+        "Note: the default of tasks.made was left out: CURRENT_TIMESTAMP",
+        "Note: index others of tasks, WHERE state <> 'open', was left out: SQLite takes nulls in it otherwise",
+        "Note: index not_open of tasks, WHERE NOT state = 'open', was left out: SQLite takes nulls in it otherwise",
+        "Note: index odd of tasks, WHERE mixed > 3, was left out: a column of it holds values of several types",
+        "Note: index long of tasks, WHERE length(title) > 3, was left out: MiniDB has no such condition",
+        "Note: index by_title of tasks compares texts letter by letter now, capitals too",
+        "Note: the foreign key of tasks (id, level) to others is not checked any more",
+        "Note: the CHECK of tasks is not made any more",
+        "Note: tasks.twice was generated, and is a column like any other now",
+        "Note: the primary key of pairs is in the order of its columns now",
+        "Note: the primary key of select has nulls, so select has automatic ids",
+    ]
+    with MiniDB("new.db") as database, closing(sqlite3.connect(tmp_path / "tasks.sqlite")) as connection:
+        tasks = database.get_table("tasks")
+        for name, row in zip((3, 5, 8), connection.execute("SELECT * FROM tasks ORDER BY id"), strict=True):
+            found = [str(value) if isinstance(value, date) else value for value in tasks.query(name).columns.values()]
+            assert found == list(row)
+        assert {one.name: str(one.where) for one in database.indexes("tasks") if one.where is not None} == {
+            "open_titles": "state == 'open' and level != None",
+            "done": "is_done == True",
+            "done_too": "is_done == True",
+            "heavy": "weight > 0.5 or (day >= datetime.date(2024, 1, 1) and day <= datetime.date(2024, 12, 31))",
+        }
+        fresh = tasks.query(tasks.insert({"id": 9, "title": "t"}))
+        assert (fresh.state, fresh.weight, fresh.is_done, fresh.level) == ("open", 1.0, False, -5)
+        assert (fresh.day, fresh.icon, fresh.made) == (date(2024, 1, 31), b"\x00\xff", None)
+        with pytest.raises(UniqueViolationError):
+            tasks.insert({"id": 10, "title": "t"})
+        tasks.insert({"id": 10, "title": "t", "state": "shut"})
+        assert [row.columns for row in database.get_table("select")] == [
+            {"group": "ß", "日本 😀": "👩‍👩‍👧", 'a"b`c': "q"},
+            {"group": None, "日本 😀": "", 'a"b`c': None},
+        ]
+        assert database.get_table("pairs").query(("a", 2)).c == "c"
+        assert database.verify().ok
+
+
+def test_an_import_into_a_database_that_is_there_is_one_transaction(run: Run, sqlite_file: Path) -> None:
+    with closing(sqlite3.connect(sqlite_file)) as connection:
+        connection.executescript("CREATE TABLE zodd (a); INSERT INTO zodd VALUES (1), (x'00')")
+    with MiniDB("new.db") as database:
+        database.create_table("mine").insert({"a": 1})
+    assert run("import", "sqlite", "new.db", sqlite_file.name).code == 1
+    with MiniDB("new.db") as database:
+        assert database.table_names() == ["mine"]
+    assert run("import", "sqlite", "new.db", sqlite_file.name, "--table", "log").code == 0
+    with MiniDB("new.db") as database:
+        assert (database.table_names(), database.verify().ok) == (["log", "mine"], True)
 
 
 def test_only_some_tables_of_an_sqlite_file(run: Run, sqlite_file: Path) -> None:

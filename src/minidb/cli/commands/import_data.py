@@ -32,9 +32,10 @@ def import_sqlite(
 
     A column has the type of its values: integer, float, string, bytes; boolean where it is declared so and holds only 0
     and 1; a date, datetime or moment where it is declared so and every text is one; json for numbers and texts mixed.
-    `NOT NULL` becomes required, a primary key stays one, without one ids are automatic. Indexes and `UNIQUE` become
-    indexes. Views, triggers, foreign keys, defaults, and indexes that are partial or on expressions are left out, and
-    told.
+    `NOT NULL` becomes required, and a constant `DEFAULT` the default. A primary key stays one, and without one ids are
+    automatic. Indexes and `UNIQUE` become indexes, partial ones where a filter says their condition. Views, triggers,
+    foreign keys, `CHECK`, other defaults, and indexes on expressions are left out, and told; a generated column is a
+    plain one.
 
     ```console
     $ minidb import sqlite shop.db old.sqlite

@@ -9,7 +9,7 @@ import dbm
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -24,6 +24,7 @@ Pair: TypeAlias = tuple[Any, Any]  # Any: a key and a value of whatever the stor
 
 _TEXT_FILE, _PICKLE = 3, 4  # what diskcache calls the mode of a value
 _MOST_DATABASES: Final = 4096
+BATCH_ITEMS: Final = 1000
 
 
 def import_dbm(
@@ -131,7 +132,9 @@ def _put(database: MiniDB, name: str, items: Iterable[Pair], report: ImportRepor
             yield key, value
 
     try:
-        mapping.update(watched())
+        remaining = watched()
+        while batch := list(islice(remaining, BATCH_ITEMS)):
+            mapping.update(batch)
     except MiniDBError as error:
         if isinstance(error, UsageError):
             raise

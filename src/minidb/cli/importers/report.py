@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 import typer
 
-from minidb import MiniDB
+from minidb import MiniDB, Row, Table
 from minidb.cli import output
 from minidb.cli.arguments import number_of
 from minidb.cli.new_database import is_absent, new_database
+from minidb.cli.sources import BATCH_ROWS
 
 TOLD_EVERY: Final = 1000  # rows or items
 
@@ -31,13 +33,16 @@ class ImportReport:
 
 
 def run_import(path: str, import_into: Callable[[MiniDB, ImportReport], None], *, dry_run: bool) -> None:
-    """Import in one transaction, all of it or nothing, and tell what was imported."""
+    """Import all or nothing, and tell what was imported: into a new database bit by bit, else in one transaction."""
     report = ImportReport()
-    opened = new_database(path, dry_run=dry_run) if is_absent(path) else MiniDB(path)
-    with opened as database, database.begin_transaction() as transaction:
-        import_into(database, report)
-        if dry_run:
-            transaction.rollback()
+    if is_absent(path):
+        with new_database(path, dry_run=dry_run) as database:
+            import_into(database, report)
+    else:
+        with MiniDB(path) as database, database.begin_transaction() as transaction:
+            import_into(database, report)
+            if dry_run:
+                transaction.rollback()
     if dry_run:
         typer.echo("A dry run: nothing was imported", err=True)
     for name, rows in report.tables.items():
@@ -55,3 +60,10 @@ def watch(name: str, total: int, things: Iterable[Any]) -> Iterator[Any]:  # Any
             if not number % TOLD_EVERY:
                 advance(number, number)
             yield thing
+
+
+def insert_in_batches(table: Table[Row], rows: Iterable[Mapping[str, Any]]) -> None:  # Any: as the fields declare
+    """Insert rows a batch at a time, each in a transaction of its own unless there is one around it."""
+    remaining = iter(rows)
+    while batch := list(islice(remaining, BATCH_ROWS)):
+        table.insert_many(batch)

@@ -9,7 +9,7 @@ from typing import Any
 
 from minidb import MiniDB
 from minidb.cli.cells import json_converter_of
-from minidb.cli.importers.report import ImportReport
+from minidb.cli.importers.report import ImportReport, insert_in_batches
 from minidb.cli.inference import Column, schema_of
 from minidb.exceptions import UsageError
 from minidb.schema import IntegerField, Schema
@@ -22,7 +22,7 @@ def import_tinydb(
     watch: Callable[[str, int, Iterable[Any]], Iterator[Any]],  # Any: what is counted
     report: ImportReport,
 ) -> None:
-    """Import tables. REQUIRES a transaction around it. Raises ``UsageError`` for what is no file of TinyDB."""
+    """Import tables. Raises ``UsageError`` for what is no file of TinyDB."""
     try:
         tables = json.loads(path.read_bytes())
     except ValueError as error:
@@ -47,5 +47,5 @@ def import_tinydb(
             | {field: None if value is None else converters[field](value) for field, value in one.items()}
             for number, one in watch(name, len(documents), documents.items())
         )
-        table.insert_many(rows)
+        insert_in_batches(table, rows)
         report.tables[name] = len(documents)
