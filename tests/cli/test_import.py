@@ -214,6 +214,29 @@ def test_an_import_that_fails_leaves_nothing(run: Run, sqlite_file: Path) -> Non
     assert [path.name for path in sqlite_file.parent.iterdir()] == [sqlite_file.name]
 
 
+def test_nothing_is_mixed_with_what_is_there(run: Run, sqlite_file: Path) -> None:
+    assert run("import", "sqlite", "new.db", sqlite_file.name, "--table", "log").code == 0
+    ended = run("import", "sqlite", "new.db", sqlite_file.name, "--table", "log")
+    assert (ended.code, "already a table or a mapping named 'log'" in ended.err) == (1, True)
+    assert run("query", "new.db", "log", "--count").lines == ["3"]
+    with dbm.dumb.open("log", "c") as store:
+        store["a"] = "1"
+    assert run("import", "dbm", "new.db", "log").code == 1
+    assert run("import", "dbm", "new.db", "log", "--name", "other").code == 0
+    assert run("import", "dbm", "new.db", "log", "--name", "other").code == 1
+
+
+def test_a_shelf_of_objects_is_told(run: Run, tmp_path: Path) -> None:
+    with shelve.open(tmp_path / "shelf") as shelf:  # noqa: S301  # of this test
+        shelf["plain"] = 1
+    with dbm.open(str(tmp_path / "shelf"), "w") as store:
+        store["odd"] = b"c__main__\nOwn\n."
+    ended = run("import", "shelve", "new.db", "shelf", "--unpickle")
+    assert (ended.code, "A value cannot be unpickled" in ended.err) == (1, True)
+    assert "classes are not imported" in ended.err
+    assert not (tmp_path / "new.db").exists()
+
+
 def test_a_primary_key_with_nulls_is_an_index(run: Run, sqlite_file: Path) -> None:
     with closing(sqlite3.connect(sqlite_file)) as connection:
         connection.executescript("CREATE TABLE odd (a TEXT PRIMARY KEY); INSERT INTO odd VALUES ('x'), (NULL), (NULL)")

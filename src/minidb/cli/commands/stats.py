@@ -21,7 +21,8 @@ def stats(
     with MiniDB(path, read_only=True) as database:
         figures = database.stats()
     del figures["pool"]  # of this process, which ends now
-    facts = {name: value for name, value in figures.items() if name != "tables"}
+    facts = {name: value for name, value in figures.items() if name not in ("tables", "mappings")}
     facts |= {f"rows of {name}": rows for name, rows in figures["tables"].items()}
+    facts |= {f"items of {name}": items for name, items in figures["mappings"].items()}
     form = output.choose_form(as_json=as_json, as_lines=as_lines, as_csv=as_csv)
     output.show_facts(facts, form)

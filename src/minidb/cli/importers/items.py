@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from minidb import MiniDB
 from minidb.cli.importers.pickled import unpickle
-from minidb.cli.importers.report import ImportReport
+from minidb.cli.importers.report import ImportReport, require_new
 from minidb.exceptions import MiniDBError, UsageError
 
 Watch: TypeAlias = Callable[[str, int, Iterable[Any]], Iterator[Any]]  # Any: what is counted
@@ -121,6 +121,8 @@ def _gathered(cursor: Any) -> Iterator[Pair]:  # Any: a cursor of lmdb
 
 
 def _put(database: MiniDB, name: str, items: Iterable[Pair], report: ImportReport) -> None:
+    if name not in report.mappings:  # else it is of this import: another shard
+        require_new(database, name)
     mapping = database.mapping(name)
     before = len(mapping)
     last: object = None

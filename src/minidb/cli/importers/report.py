@@ -14,6 +14,7 @@ from minidb.cli import output
 from minidb.cli.arguments import number_of
 from minidb.cli.new_database import is_absent, new_database
 from minidb.cli.sources import BATCH_ROWS
+from minidb.exceptions import UsageError
 
 TOLD_EVERY: Final = 1000  # rows or items
 
@@ -60,6 +61,15 @@ def watch(name: str, total: int, things: Iterable[Any]) -> Iterator[Any]:  # Any
             if not number % TOLD_EVERY:
                 advance(number, number)
             yield thing
+
+
+def require_new(database: MiniDB, name: str) -> None:
+    """Raise ``UsageError`` where what would be imported would mix with what is there."""
+    if name in database.table_names() or name in database.mapping_names():
+        raise UsageError(
+            f"There is already a table or a mapping named {name!r}",
+            hint="drop it first, or import into another database",
+        )
 
 
 def insert_in_batches(table: Table[Row], rows: Iterable[Mapping[str, Any]]) -> None:  # Any: as the fields declare

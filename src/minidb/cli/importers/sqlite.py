@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from minidb import MiniDB
 from minidb.cli.cells import BAD_TEXT, AnyField
 from minidb.cli.filter_language import FilterError
-from minidb.cli.importers.report import ImportReport, insert_in_batches
+from minidb.cli.importers.report import ImportReport, insert_in_batches, require_new
 from minidb.cli.importers.sqlite_columns import Column, Type, columns_of, default_of, quote, type_of, types_of
 from minidb.cli.importers.sqlite_indexes import Index, condition_of, indexes_of
 from minidb.exceptions import MiniDBError, SchemaError, UsageError
@@ -51,6 +51,7 @@ def _import_all(
 
 
 def _import_table(database: MiniDB, source: sqlite3.Connection, table: str, watch: Watch, report: ImportReport) -> None:
+    require_new(database, table)
     columns = columns_of(source, table)
     key = sorted((one for one in columns if one.key_place), key=lambda one: one.key_place)
     if any(types_of(source, table, one.name) & {"null"} for one in key):

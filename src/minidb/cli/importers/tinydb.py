@@ -9,7 +9,7 @@ from typing import Any
 
 from minidb import MiniDB
 from minidb.cli.cells import json_converter_of
-from minidb.cli.importers.report import ImportReport, insert_in_batches
+from minidb.cli.importers.report import ImportReport, insert_in_batches, require_new
 from minidb.cli.inference import Column, schema_of
 from minidb.exceptions import UsageError
 from minidb.schema import IntegerField, Schema
@@ -32,6 +32,7 @@ def import_tinydb(
     for name, documents in tables.items():
         if only and name not in only:
             continue
+        require_new(database, name)
         if not all(number.isdigit() and isinstance(one, dict) for number, one in documents.items()):
             raise UsageError(f"Table {name!r} in {path} is none of TinyDB: its documents have no numbers")
         columns = {field: Column(field) for one in documents.values() for field in one}
