@@ -52,6 +52,33 @@ def test_tables_fields_and_indexes_of_the_database_are_proposed(run: Run, shop: 
     assert completed(tmp_path, "minidb rows us", MINIDB_URL=shop) == ["users"]
 
 
+def test_a_name_that_is_no_word_of_the_shell_is_escaped_for_bash(tmp_path: Path) -> None:
+    with MiniDB(tmp_path / "odd.db") as database:
+        database.create_table("my table $HOME")
+        database.mapping("cache")
+    assert completed(tmp_path, "minidb query odd.db ") == ["my\\", "table\\", "\\$HOME"]  # split at its blanks here
+    assert completed(tmp_path, "minidb rows odd.db c") == ["cache"]
+
+
+@pytest.mark.parametrize(("shell", "expected"), [("zsh", "_arguments '*: :((\"age\"))'\n"), ("fish", "age\n")])
+def test_zsh_and_fish_are_proposed_the_same(shop: str, tmp_path: Path, shell: str, expected: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "minidb"],
+        cwd=tmp_path,
+        env={
+            **ENVIRONMENT,
+            "_MINIDB_COMPLETE": f"complete_{shell}",
+            "_TYPER_COMPLETE_ARGS": f"minidb query {shop} users ag",
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        },
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    assert (ended.stdout, ended.stderr) == (expected, "")
+
+
 def test_what_cannot_be_read_proposes_nothing(shop: str, tmp_path: Path) -> None:
     assert completed(tmp_path, "minidb rows nowhere ") == []
     assert completed(tmp_path, f"minidb query {shop} nobody a") == []

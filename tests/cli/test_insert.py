@@ -232,8 +232,11 @@ def test_an_export_that_fails_leaves_no_file(run: Run, shop: str, tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shop.db", "users.csv"]
 
 
-@pytest.mark.parametrize("is_there", [False, True])
-def test_an_interrupt_leaves_no_half_table(run: Run, tmp_path: Path, is_there: bool) -> None:
+@pytest.mark.parametrize(
+    ("number", "is_there"),
+    [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, True)],
+)
+def test_an_interrupt_leaves_no_half_table(run: Run, tmp_path: Path, number: signal.Signals, is_there: bool) -> None:
     with (tmp_path / "big.csv").open("w") as file:
         file.write("a,b\n")
         file.writelines(f"{number},text {number}\n" for number in range(2_000_000))
@@ -241,6 +244,13 @@ def test_an_interrupt_leaves_no_half_table(run: Run, tmp_path: Path, is_there: b
     if is_there:
         assert run("schema", "create", "x.db", "other", "s.json").code == 0
     before = {path.name for path in tmp_path.iterdir()}
+    lock = tmp_path / "x.db" / "minidb.lock"
+    unlocked = lock.read_bytes() if is_there else b""
+
+    def has_begun() -> bool:
+        """Whether the folder in which a new database is built is there, or somebody has taken the lock to write."""
+        return lock.read_bytes() != unlocked if is_there else {path.name for path in tmp_path.iterdir()} != before
+
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "minidb", "insert", "x.db", "t", "big.csv", "--schema", "s.json"],
         cwd=tmp_path,
@@ -248,13 +258,13 @@ def test_an_interrupt_leaves_no_half_table(run: Run, tmp_path: Path, is_there: b
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        while not is_there and {path.name for path in tmp_path.iterdir()} == before:
-            time.sleep(0.01)  # until the folder in which the database is built is there
+        while not has_begun():
+            time.sleep(0.01)
         time.sleep(1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (130, b""), err
-    assert err == b"Interrupted: what it had not committed is undone\n"
+    assert (process.returncode, out) == (128 + number, b""), err
+    assert err == (b"Interrupted: what it had not committed is undone\n" if number == signal.SIGINT else b"")
     assert {path.name for path in tmp_path.iterdir()} == before
     if is_there:
         with MiniDB(tmp_path / "x.db") as database:

@@ -5,14 +5,19 @@ A completion says nothing when it cannot read the database: an error message in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import typer
 
 from minidb import MiniDB
 from minidb.exceptions import MiniDBError
+
+_SPECIAL: Final = re.compile(r"[^\w@%+=:,./-]")
+"""What a shell does not take for part of a word."""
 
 
 def _argument(context: typer.Context, name: str, place: int) -> Any:  # Any: click keeps parameters of all types
@@ -44,17 +49,24 @@ def _fields_of(context: typer.Context) -> list[str]:
         return list(schema.fields if schema.primary_key else {"id": None, **schema.fields})
 
 
+def _proposed(names: Iterable[str], incomplete: str) -> list[str]:
+    """Return the names that begin as a word does: as bash wants them, which takes each for what shall be typed."""
+    found = [name for name in names if name.startswith(incomplete)]
+    is_bash = os.environ.get("_MINIDB_COMPLETE") == "complete_bash"
+    return [_SPECIAL.sub(r"\\\g<0>", name) for name in found] if is_bash else found
+
+
 def complete_table(ctx: typer.Context, incomplete: str) -> list[str]:
     """Propose the tables of the database."""
     with _database(ctx) as database:
-        return [] if database is None else [name for name in database.table_names() if name.startswith(incomplete)]
+        return [] if database is None else _proposed(database.table_names(), incomplete)
 
 
 def complete_table_or_mapping(ctx: typer.Context, incomplete: str) -> list[str]:
     """Propose the tables and mappings of the database."""
     with _database(ctx) as database:
         names = [] if database is None else [*database.table_names(), *database.mapping_names()]
-    return [name for name in names if name.startswith(incomplete)]
+    return _proposed(names, incomplete)
 
 
 def complete_index(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -63,7 +75,7 @@ def complete_index(ctx: typer.Context, incomplete: str) -> list[str]:
         name = _argument(ctx, "table", 1)
         if database is None or name not in database:
             return []
-        return [index.name for index in database.indexes(name) if index.name.startswith(incomplete)]
+        return _proposed([index.name for index in database.indexes(name)], incomplete)
 
 
 def complete_field(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -1,12 +1,14 @@
 """What becomes of an error: a sentence and a hint on standard error, and an exit code.
 
-Exit codes: 0 done; 1 an error, or a question that was answered with no; 2 the command line was wrong; 130 interrupted.
+Exit codes: 0 done; 1 an error, or a question that was answered with no; 2 the command line was wrong; 130 interrupted,
+143 terminated, 129 hung up.
 Where the reader of a pipe goes away, as ``| head`` does, a verb ends quietly, with 1.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -31,6 +33,9 @@ from minidb.exceptions import (
 )
 
 INTERRUPTED: Final = 130
+
+ENDED: Final = frozenset({128 + signal.SIGTERM, 128 + signal.SIGHUP})
+"""What a program ends with that somebody has ended."""
 
 
 def exit_code_of(verb: Callable[[], object], *, debug: bool) -> int:
@@ -101,6 +106,8 @@ def _hint_of(error: MiniDBError) -> str | None:
         return "check the path; minidb insert PATH TABLE FILE makes a database"
     if isinstance(error, EngineUnavailableError) and error.message.startswith("There is already a database"):
         return "name another place; minidb restore has --overwrite"
+    if error.message.startswith("The folder cannot be written"):
+        return "check its owner and mode; verbs that only read need neither"
     if isinstance(error, TableNotFoundError) and error.hint is not None and error.hint.startswith("it is a mapping"):
         return "it is a mapping: minidb rows and minidb export show its items"
     return next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), error.hint)

@@ -6,7 +6,10 @@ What a verb needs besides (rich, its data) it imports when it runs, so that ``mi
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final
 
 import typer
@@ -78,7 +81,25 @@ app.command("conformance", rich_help_panel=CARE)(conformance)
 def run() -> int:
     """Run the command line of this process and return its exit code."""
     arguments = _options_first(sys.argv[1:])
-    return exit_code_of(lambda: app(arguments, prog_name="minidb"), debug="--debug" in arguments)
+    with _ending_in_order():
+        return exit_code_of(lambda: app(arguments, prog_name="minidb"), debug="--debug" in arguments)
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Let who ends the program, or closes its terminal, have it clean up as after an error: no half file stays."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]  # not nohup's
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _options_first(arguments: list[str]) -> list[str]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import csv
 import io
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
+from dataclasses import dataclass
 from enum import Enum
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO, TypeAlias, cast
@@ -34,8 +36,17 @@ _MARK: Final = "…"
 PLAIN_TYPES: Final = frozenset({str, int, float, type(None)})
 """Types that ``csv`` writes as ``text_of`` does."""
 
-pages: Final[ContextVar[bool]] = ContextVar("minidb_pages", default=False)
-"""Whether a table that is higher than the terminal is shown by the pager: in the shell it is."""
+
+@dataclass(slots=True)
+class Pager:
+    """The pager, by which a table is shown that is higher than the terminal."""
+
+    read_for_s: float = 0.0
+    """How long somebody has been reading in it."""
+
+
+pager_here: Final[ContextVar[Pager | None]] = ContextVar("minidb_pager", default=None)
+"""The pager, where there is one: in the shell."""
 
 _CONTROLS: Final = (*range(32), *range(127, 160))
 # Signs that turn the direction of a line, or end it, would show a reader other text than there is.
@@ -199,9 +210,13 @@ def _show_table(names: Sequence[str], rows: Iterable[Values], most: int | None, 
         + (" shown, there are more: --limit" if has_more else ""),
         *([f"{hidden} {'column' if hidden == 1 else 'columns'} left out: --fields, --json"] if hidden else []),
     ]
-    with out.pager(styles=True) if pages.get() and len(kept) + 5 > out.height else nullcontext():
+    pager = pager_here.get() if len(kept) + 5 > out.height else None
+    began = time.perf_counter()
+    with nullcontext() if pager is None else out.pager(styles=True):
         out.print(table, soft_wrap=False)
         out.print(Text(", ".join(notes), style="dim"))
+    if pager is not None:
+        pager.read_for_s += time.perf_counter() - began
 
 
 def _show_facts(facts: Mapping[str, object]) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from minidb import MiniDB
 from minidb.cli import output
-from minidb.cli.errors import exit_code_of
+from minidb.cli.errors import ENDED, exit_code_of
 from minidb.exceptions import UsageError
 
 PROMPT: Final = "minidb> "
@@ -41,6 +41,7 @@ class Shell:
         self.path = path
         self.is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
         self.says_times = self.is_terminal
+        self.pager = output.Pager()
 
     def run(self) -> int:
         """Run lines until there are no more; return the exit code. In a pipe, the first error ends it."""
@@ -50,11 +51,11 @@ class Shell:
             typer.echo("MiniDB shell. .help tells what can be typed, .quit leaves.", err=True)
             read = self._reader()
             os.environ.setdefault("LESS", "FRX")  # colours, and no pager for what fits after all
-            shown = output.pages.set(True)
+            shown = output.pager_here.set(self.pager)
             try:
                 return self._run_lines(read)
             finally:
-                output.pages.reset(shown)
+                output.pager_here.reset(shown)
 
     def _reader(self) -> Callable[[str], str]:
         try:
@@ -74,7 +75,9 @@ class Shell:
                 line, pending = pending.strip(), ""
                 if line in _LEAVE:
                     return 0
-                self.run_line(line)
+                code = self.run_line(line)
+                if code in ENDED:
+                    return code
             except EOFError:
                 return 0
             except KeyboardInterrupt:  # at the prompt: the line is given up
@@ -107,15 +110,17 @@ class Shell:
             return 0
         if line == ".timing":
             self.says_times = not self.says_times
+            typer.echo(f"Times are {'told' if self.says_times else 'not told'}", err=True)
             return 0
         words = words_of(line)
         if words[:1] == ["shell"]:
             words = ["--help"]
-        began = time.perf_counter()
+        began, self.pager.read_for_s = time.perf_counter(), 0.0
         arguments = ["--url", self.path, *words]
         code = exit_code_of(lambda: self.program(arguments, prog_name="minidb"), debug=False)
         if self.says_times and not code:
-            typer.secho(f"took {(time.perf_counter() - began) * 1000:,.1f} ms", err=True, dim=True)
+            took_s = time.perf_counter() - began - self.pager.read_for_s
+            typer.secho(f"took {took_s * 1000:,.1f} ms", err=True, dim=True)
         return code
 
 
