@@ -87,6 +87,9 @@ def test_a_long_json_array_is_read_piece_by_piece(run: Run, tmp_path: Path) -> N
         ("x.csv", "a,\n1,2\n", "does not name every column"),
         ("x.csv", "", "does not name every column"),
         ("x.csv", "a,b\n1\n2,3\n", "x.csv:2: has 1 cell, and the header 2"),
+        ("x.csv", 'a,b\n1,"open\n2,3\n', "x.csv is no CSV, up to line 3: a quote is not closed"),
+        ("x.csv", 'a,b\n1,2\n1,"so "it" is"\n', "x.csv is no CSV, up to line 3: something follows the quote"),
+        ("x.csv", '"a\n', "a quote is not closed"),
         ("x.jsonl", "", "There is no row in x.jsonl"),
         ("x.csv", "a\n\udcff\n", "is no text in utf-8"),
     ],
@@ -325,3 +328,13 @@ def test_what_no_row_can_hold_is_told(run: Run, tmp_path: Path, text: str, messa
 def test_a_long_example_is_cut_in_the_report(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a\n" + "x" * 100_000 + "\n")
     assert run("insert", "x.db", "t", "x.csv").lines[1] == "a\tstring\t0\t" + "x" * 39 + "…"
+
+
+def test_hints_tell_of_another_delimiter_and_encoding(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a;b\n1;2\n")
+    ended = run("insert", "x.db", "t", "x.csv", "--dry-run")
+    assert ended.err == "Hint: there is one column; ';' may part several: --delimiter ';'\n"
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n", encoding="utf-16")
+    assert "--encoding utf-16" in run("insert", "x.db", "t", "x.csv").err
+    assert run("insert", "x.db", "t", "x.csv", "--encoding", "utf-16", "--primary-key", "a,b").code == 0
+    assert run("get", "x.db", "t", "1", "2").code == 0

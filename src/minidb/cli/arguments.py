@@ -72,7 +72,9 @@ NullTexts = Annotated[
 _TYPES: Final = "Types"
 PrimaryKey = Annotated[
     list[str] | None,
-    typer.Option("--primary-key", metavar="FIELD", help="A field of the primary key.", rich_help_panel=_TYPES),
+    typer.Option(
+        "--primary-key", metavar="FIELD,…", help="The primary key: one or several fields.", rich_help_panel=_TYPES
+    ),
 ]
 Types = Annotated[
     list[str] | None,
@@ -131,6 +133,11 @@ def contents_of(tables: Mapping[str, int], mappings: Mapping[str, int]) -> str:
     if mappings:
         parts.append(f"{number_of(len(mappings), 'mapping')} with {number_of(sum(mappings.values()), 'item')}")
     return ", ".join(parts)
+
+
+def names_of(given: list[str] | None) -> list[str]:
+    """Return names that were given in lists parted by commas."""
+    return [name for one in given or () for name in one.split(",")]
 
 
 def read_types(given: list[str] | None) -> dict[str, str]:

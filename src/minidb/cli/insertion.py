@@ -118,6 +118,10 @@ class Insertion:
             )
             names = ", ".join(one.name for one in suspects)
             typer.echo(f"Hint: {names} would not be text if such words meant null: {options}", err=True)
+        if len(columns) == 1:
+            sign = next((sign for sign in ";\t|" if sign in columns[0].name), None)
+            if sign is not None:
+                typer.echo(f"Hint: there is one column; {sign!r} may part several: --delimiter {sign!r}", err=True)
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 

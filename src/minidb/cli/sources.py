@@ -5,6 +5,7 @@ Standard input is first copied to a temporary file: whoever infers types reads t
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -82,9 +83,11 @@ class Source(ABC):
         text = io.TextIOWrapper(self._file, encoding, newline="")
         try:
             yield text
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
+            self._file.seek(0)
+            likely = "utf-16" if self._file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"
             raise UsageError(
-                f"{self.name} is no text in {self.encoding}", hint="say which encoding it has: --encoding latin-1"
+                f"{self.name} is no text in {self.encoding}", hint=f"say which encoding it has: --encoding {likely}"
             ) from error
         finally:
             if not self._file.closed:  # else the text would close it
@@ -101,7 +104,9 @@ class DelimitedSource(Source):
         self.delimiter = delimiter
         csv.field_size_limit(2**31 - 1)
         with self._text() as text:
-            self._names = next(self._reader(text), [])
+            reader = self._reader(text)
+            with self._telling(reader):
+                self._names = next(reader, [])
         twice = sorted({one for one in self._names if self._names.count(one) > 1})
         if not self._names or not all(self._names) or twice:
             raise UsageError(
@@ -120,12 +125,29 @@ class DelimitedSource(Source):
             reader = self._reader(text)
             next(reader)
             numbered = ((reader.line_num, row) for row in reader if row)  # an empty line is no row
-            while batch := list(islice(numbered, rows)):
+            while True:
+                with self._telling(reader):
+                    batch = list(islice(numbered, rows))
+                if not batch:
+                    return
                 lines, found = zip(*batch, strict=True)
                 yield Batch(list(lines), list(found))
 
     def _reader(self, text: io.TextIOWrapper) -> _csv.Reader:
-        return csv.reader(text, delimiter=self.delimiter)
+        # Strictly: otherwise a quote that is not closed would take all lines behind it into one cell.
+        return csv.reader(text, delimiter=self.delimiter, strict=True)
+
+    @contextmanager
+    def _telling(self, reader: _csv.Reader) -> Iterator[None]:
+        try:
+            yield
+        except csv.Error as error:
+            is_open = "unexpected end" in str(error)
+            reason = "a quote is not closed" if is_open else "something follows the quote that ends a cell"
+            raise UsageError(
+                f"{self.name} is no CSV, up to line {reader.line_num}: {reason}",
+                hint='a quote inside a cell is doubled: "so ""it"" is"',
+            ) from error
 
 
 class JsonSource(Source):

@@ -78,7 +78,7 @@ def insert(
             "encoding": encoding,
             "null_texts": arguments.null_texts(null),
         },
-        primary_key=primary_key or [],
+        primary_key=arguments.names_of(primary_key),
         types=arguments.read_types(types),
         schema_file=schema,
         indexes=[tuple(one.split(",")) for one in index or ()],

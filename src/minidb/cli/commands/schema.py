@@ -75,5 +75,5 @@ def infer_schema(
         file, form=format_name, delimiter=delimiter, encoding=encoding, null_texts=arguments.null_texts(null)
     ) as source:
         columns = loading.infer(source, lambda one: one.batches())
-    schema = schema_of(columns, types=arguments.read_types(types), primary_key=primary_key or ())
+    schema = schema_of(columns, types=arguments.read_types(types), primary_key=arguments.names_of(primary_key))
     output.standard_output().write(schema_files.write(schema) + "\n")
