@@ -12,13 +12,12 @@ import fcntl
 import os
 import re
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import Final, cast
 
 from minidb.engines.port import ReadTransaction
 from minidb.exceptions import BackupError, InvalidOptionError
-from minidb.maintenance.backup_format import Manifest, Writer
+from minidb.maintenance.backup_format import Manifest, Writer, is_kept, is_whole
 from minidb.maintenance.compression import SUFFIXES, Compression, compressing, decompressing, require_known
 from minidb.maintenance.progress import Progress
 from minidb.maintenance.streams import Target, Write, as_path, flush, is_path, writer_of
@@ -27,7 +26,6 @@ from minidb.tables import catalog as catalogs
 from minidb.version import __version__
 
 SUFFIX: Final = ".minidb"
-_CHUNK_BYTES: Final = 1024 * 1024
 
 
 def backup(
@@ -94,7 +92,7 @@ def _describe(snapshot: ReadTransaction, engine: str) -> Manifest:
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         tables={name: snapshot.count(catalog.definition(name).space) for name in sorted(catalog.definitions)},
         mappings={name: snapshot.count(catalog.mapping(name).space) for name in sorted(catalog.mappings)},
-        spaces={space: snapshot.count(space) for space in snapshot.spaces()},
+        spaces={space: snapshot.count(space) for space in filter(is_kept, snapshot.spaces())},
     )
 
 
@@ -104,8 +102,7 @@ def _write_all(
     manifest: Manifest,
     compression: Compression | None,
     progress: Progress | None,
-) -> bytes:
-    """Write a backup; return the SHA-256 of all of it, uncompressed."""
+) -> None:
     done, total = 0, sum(manifest.spaces.values())
     with compressing(write, compression) as write_compressed:
         writer = Writer(write_compressed, manifest)
@@ -122,7 +119,6 @@ def _write_all(
         raise BackupError(
             "The database is damaged: it has other keys than it counts", hint="run db.verify()", path=None
         )
-    return writer.digest()
 
 
 def _write_checked(
@@ -133,14 +129,10 @@ def _write_checked(
     progress: Progress | None,
 ) -> None:
     """Write a backup to a file, and compare what is in the file then."""
-    written = _write_all(snapshot, file.file.write, manifest, compression, progress)
+    _write_all(snapshot, file.write, manifest, compression, progress)
     file.flush()
     file.file.seek(0)
-    read = decompressing(cast("Callable[[int], bytes]", file.file.read))
-    found = sha256()
-    while data := read(_CHUNK_BYTES):
-        found.update(data)
-    if found.digest() != written:
+    if not is_whole(decompressing(cast("Callable[[int], bytes]", file.file.read)), manifest.sha256):
         raise BackupError("The file does not hold what was written to it", hint="look at the disk", path=str(file.path))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from minidb.engines.port import Engine, ReadTransaction
+from minidb.maintenance.filling import fill, spaces_of
 from minidb.maintenance.progress import Progress
-from minidb.maintenance.restore import fill, spaces_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

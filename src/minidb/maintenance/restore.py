@@ -1,26 +1,21 @@
 """Restore: a database out of a backup, which is believed in nothing that has not been checked.
 
 All of it goes into a new store that nobody sees: each frame's checksum and the order of its keys before a byte of it is
-written, the SHA-256 at the end; then all rows, indexes and items are verified. Whatever is wrong is a ``BackupError``,
-and its caller throws the store away.
+written, the SHA-256 at the end. The indexes are made of the rows; then all rows, indexes and items are verified.
+Whatever is wrong is a ``BackupError``, and its caller throws the store away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Final
-
-from minidb.engines.port import CATALOG, Engine, Pair, ReadTransaction, Space, WriteTransaction
+from minidb.engines.port import Engine
 from minidb.exceptions import BackupError
 from minidb.maintenance.backup_format import Manifest, Reader
 from minidb.maintenance.compression import decompressing
+from minidb.maintenance.filling import fill
+from minidb.maintenance.index_rebuild import build_indexes
 from minidb.maintenance.progress import Progress
 from minidb.maintenance.streams import Source, name_of, opened
 from minidb.maintenance.verify import verify
-
-_WAIT_S: Final = 30.0
-_BATCH_BYTES: Final = 8 * 1024 * 1024
 
 
 def restore(source: Source, engine: Engine, progress: Progress | None = None) -> Manifest:
@@ -32,6 +27,7 @@ def restore(source: Source, engine: Engine, progress: Progress | None = None) ->
         fill(engine, reader.spaces(manifest.spaces), manifest.spaces, progress)
         manifest.sha256 = reader.end()
         manifest.size_bytes = reader.position
+    build_indexes(engine)
     snapshot = engine.begin_read()
     try:
         report = verify(snapshot)
@@ -47,53 +43,3 @@ def restore(source: Source, engine: Engine, progress: Progress | None = None) ->
     if report.tables != manifest.tables or report.mappings != manifest.mappings:
         raise BackupError("The backup holds other tables than it says", hint="use another backup", path=path)
     return manifest
-
-
-def spaces_of(snapshot: ReadTransaction) -> Iterator[tuple[Space, Iterator[list[Pair]]]]:
-    """Yield each space of a snapshot with its pairs."""
-    for space in snapshot.spaces():
-        yield space, snapshot.scan(space)
-
-
-def fill(
-    engine: Engine,
-    spaces: Iterable[tuple[Space, Iterator[list[Pair]]]],
-    counts: dict[Space, int],
-    progress: Progress | None,
-) -> None:
-    """Put pairs into the spaces of a new and empty engine, in constant memory."""
-    done, total = 0, sum(counts.values())
-    with _writing(engine) as transaction:
-        for space in counts:
-            if space != CATALOG:
-                transaction.create_space(space)
-    for space, pages in spaces:
-        for batch in _batches(pages):
-            with _writing(engine) as transaction:
-                transaction.put_many(space, dict(batch))
-            done += len(batch)
-            if progress is not None:
-                progress(done, total)
-
-
-def _batches(pages: Iterator[list[Pair]]) -> Iterator[list[Pair]]:
-    batch: list[Pair] = []
-    size = 0
-    for page in pages:
-        batch += page
-        size += sum(len(value) + 100 for _, value in page)
-        if size > _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-@contextmanager
-def _writing(engine: Engine) -> Iterator[WriteTransaction]:
-    transaction = engine.begin_write(_WAIT_S)
-    try:
-        yield transaction
-        transaction.commit()
-    finally:
-        transaction.close()

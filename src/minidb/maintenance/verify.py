@@ -22,6 +22,7 @@ from minidb.encoding.integers import decode_integer
 from minidb.encoding.items import decode_item_key, encode_item_key
 from minidb.engines.port import CATALOG, Pair, ReadTransaction, Space
 from minidb.exceptions import CorruptionError, EngineError, MiniDBError, SchemaValidationError
+from minidb.maintenance.expected_entries import UNFIT, entries_of, entries_of_all
 from minidb.maintenance.progress import Progress
 from minidb.maintenance.report import Finding, VerifyReport
 from minidb.tables.binding import TableBinding
@@ -32,9 +33,6 @@ from minidb.tables.mappings import MappingBinding
 
 _RESTORE: Final = "stop writing and restore a backup"
 _REBUILD: Final = "drop the index and create it again"
-
-_UNFIT: Final = (TypeError, ValueError, OverflowError, LookupError)
-"""What encoding raises for values that no row can have."""
 
 
 def verify(snapshot: ReadTransaction, progress: Progress | None = None) -> VerifyReport:
@@ -114,8 +112,8 @@ class _Verifier:
 
     def _entry(self, key: bytes, data: bytes) -> CatalogEntry:
         try:
-            return read_entry(key, data)
-        except (MiniDBError, *_UNFIT) as error:
+            return _with_right_names(read_entry(key, data))
+        except (MiniDBError, *UNFIT) as error:
             reason = error.message if isinstance(error, MiniDBError) else "it contradicts itself"
             self._find("definition-damaged", f"an entry of the catalog cannot be read: {reason}", key=key)
             return None
@@ -158,7 +156,7 @@ class _Verifier:
         name = definition.name
         try:
             table = TableBinding(definition, definition.schema)
-        except _UNFIT:  # such as an index on a field that there is not
+        except UNFIT:  # such as an index on a field that there is not
             self._find("definition-damaged", "the definition contradicts itself", table=name)
             return
         checks = [_IndexCheck(index) for index in table.indexes if index.space in self._spaces]
@@ -186,7 +184,7 @@ class _Verifier:
         columns = [table.columns(values) for _, values in readable]
         try:
             table.check_many(columns, first_number=0)
-        except (SchemaValidationError, *_UNFIT):
+        except (SchemaValidationError, *UNFIT):
             for (key, _), one in zip(readable, columns, strict=True):
                 self._check_row(table, key, one)
         for key, values in readable:
@@ -198,7 +196,7 @@ class _Verifier:
     def _check_row(self, table: TableBinding, key: bytes, columns: dict[str, Any]) -> None:  # Any: as in TableBinding
         try:
             table.check(columns)
-        except (SchemaValidationError, *_UNFIT) as error:
+        except (SchemaValidationError, *UNFIT) as error:
             errors = error.errors if isinstance(error, SchemaValidationError) else ()
             fields = ", ".join(sorted({one.field.partition("[")[0] for one in errors})) or "its values"
             self._find(
@@ -214,7 +212,7 @@ class _Verifier:
 
     def _check_entries_of(self, table: TableBinding, check: _IndexCheck, rows: Sequence[tuple[bytes, Values]]) -> None:
         """Look up the entries that rows must have."""
-        pairs = _entries_of_all(check.index, rows)
+        pairs = entries_of_all(check.index, rows)
         if pairs is not None:
             pairs.sort()  # read fastest so
             if self._snapshot.get_many(check.index.space, [key for key, _ in pairs]) == [value for _, value in pairs]:
@@ -225,7 +223,7 @@ class _Verifier:
 
     def _find_entries_of(self, table: TableBinding, check: _IndexCheck, rows: Sequence[tuple[bytes, Values]]) -> None:
         """Do the same row by row, and make findings of what is wrong with any."""
-        expected = [(pair, key) for key, values in rows for pair in _entries_of(check.index, values, key) or ()]
+        expected = [(pair, key) for key, values in rows for pair in entries_of(check.index, values, key) or ()]
         stored = self._snapshot.get_many(check.index.space, [pair[0] for pair, _ in expected])
         found = [pair for (pair, _), value in zip(expected, stored, strict=True) if pair[1] == value]
         check.expected += len(found)
@@ -270,7 +268,7 @@ class _Verifier:
             values = table.values(data)
         except CorruptionError:
             return None
-        entries = _entries_of(index, values, row_key)
+        entries = entries_of(index, values, row_key)
         return None if entries is None or pair in entries else "the entry names a row that has another value"
 
     # --- mappings -----------------------------------------------------------------------------------------------------
@@ -329,32 +327,12 @@ class _IndexCheck:
         self.expected = self.hashes = 0
 
 
-def _entries_of(index: IndexBinding, values: Values, row_key: bytes) -> list[Pair] | None:
-    """Return the entries that a row must have, each once; None for values that no row can have."""
-    try:
-        return index.entries_of(values, row_key)
-    except _UNFIT:
-        return None
-
-
-def _entries_of_all(index: IndexBinding, rows: Sequence[tuple[bytes, Values]]) -> list[Pair] | None:
-    """Return the entries that rows must have, at half the cost of asking each; None if one has impossible values."""
-    keys = [key for key, _ in rows]
-    values = [one for _, one in rows]
-    try:
-        if index.unique:
-            return index.entries(values, keys)
-        return [(key, b"") for key in index.entry_keys(values, keys)]
-    except _UNFIT:
-        return None
-
-
 def _is_key_of(table: TableBinding, key: bytes, values: Values) -> bool:
     try:
         if table.has_automatic_ids:
             return decode_integer(key) > 0
         return table.key_of(values) == key
-    except (MiniDBError, *_UNFIT):
+    except (MiniDBError, *UNFIT):
         return False
 
 
@@ -365,8 +343,16 @@ def _tried(decode: Callable[[Any], Any], data: object) -> Any:  # Any: an id, wh
     """Return what a function makes of data, or None where it refuses it."""
     try:
         return decode(data)
-    except (CorruptionError, *_UNFIT):
+    except (CorruptionError, *UNFIT):
         return None
+
+
+def _with_right_names(entry: CatalogEntry) -> CatalogEntry:
+    if isinstance(entry, TableDefinition | MappingDefinition):
+        for owner in (entry, *_indexes(entry)):
+            if type(owner.id) is not int or not isinstance(owner.name, str):
+                raise CorruptionError("A definition in the catalog has an id or a name that is none")
+    return entry
 
 
 def _sentence(error: MiniDBError) -> str:
