@@ -68,6 +68,33 @@ def test_backups_in_a_folder_are_kept_by_number(run: Run, shop: str, tmp_path: P
     assert len(list((tmp_path / "backups").iterdir())) == 2
 
 
+def test_increments_lead_back_to_a_moment(run: Run, shop: str) -> None:
+    assert json.loads(run("history", "show", shop, "--json").out)["kept"] is False
+    assert run("backup", shop, "whole.minidb").code == 0
+    assert run("backup", shop, "whole.minidb", "--incremental").code == 1  # no folder
+    assert run("history", "start", shop).code == 0
+    assert run("backup", shop, "backups", "--incremental").code == 0
+    with MiniDB(shop) as database:
+        ids = [row.id for row in database.get_table("users").scan()]
+    for row_id in ids[:2]:
+        assert run("delete", shop, "users", "--id", str(row_id), "--yes").code == 0
+    assert run("backup", shop, "backups", "--incremental").lines[0].startswith("commits 1 to 2 backed up to ")
+    for moment, rows in (("0", 4), ("1", 3), ("2", 2)):
+        ended = run("restore", f"at{moment}.db", "backups", "--at", moment)
+        assert ended.lines[0].startswith(f"1 table with {rows} rows")
+    assert run("restore", "at3.db", "backups", "--at", "3").code == 1
+    assert run("restore", "at3.db", "backups", "--at", "yesterday").code == 1
+    assert run("restore", "at3.db", "backups", "--at", "2000-01-01").code == 1
+    shown = json.loads(run("history", "show", shop, "--json").out)
+    assert (shown["commits"], shown["commit"]) == (2, 2)
+    assert run("restore", "then.db", "backups", "--at", shown["committed_at"]).code == 0
+    assert run("history", "trim", shop, "1").lines == ["1 commit deleted from the history"]
+    assert run("backup", shop, "one.minidb", "--since", "whole.minidb").code == 1
+    assert run("history", "stop", shop).code == 1
+    assert run("history", "stop", shop, "--yes").code == 0
+    assert json.loads(run("history", "show", shop, "--json").out)["kept"] is False
+
+
 def test_a_backup_goes_through_a_pipe(shop: str, tmp_path: Path) -> None:
     command = (
         f"{sys.executable} -m minidb backup {shop} - | {sys.executable} -m minidb restore new.db -"

@@ -34,8 +34,9 @@ from minidb.exceptions import (
     MiniDBError,
     StorageFullError,
 )
-from minidb.maintenance.backup_format import MAGIC, Manifest, Reader, Writer
+from minidb.maintenance.backup_format import MAGIC, Reader, Writer
 from minidb.maintenance.compression import Compression, decompressing
+from minidb.maintenance.manifest import Manifest
 from minidb.maintenance.whole_file import WholeFile
 
 COMPRESSIONS: list[Compression | None] = [None, "gzip"]
@@ -572,7 +573,7 @@ def forged(bodies: dict[str, list[bytes]], header: dict[str, Any] | None = None,
         "format": 1,
         "minidb_version": "1",
         "engine": "lmdb",
-        "created_at": "now",
+        "created_at": "2024-02-29T12:00:00+00:00",
         "tables": {},
         "mappings": {},
         "spaces": {},
@@ -845,8 +846,8 @@ def test_a_file_in_the_folders_place_is_refused_and_kept(good: bytes, tmp_path: 
 
 
 def test_a_source_that_is_not_there_is_said(tmp_path: Path) -> None:
-    for source in (tmp_path / "no.minidb", tmp_path):
-        with pytest.raises(BackupError, match="cannot be read"):
+    for source, reason in ((tmp_path / "no.minidb", "cannot be read"), (tmp_path, "no backup in the folder")):
+        with pytest.raises(BackupError, match=reason):
             MiniDB.restore(source, tmp_path / "copy")
     assert names_in(tmp_path) == set()
 

@@ -7,20 +7,20 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from minidb.api.calls import Calls
+from minidb.api.history import HistoryKeeping
 from minidb.engines.locate import begin_replacement, conceal, is_on_server, open_engine
 from minidb.exceptions import UsageError
 from minidb.maintenance import compact, transfer
 from minidb.maintenance.backup import backup
-from minidb.maintenance.backup_format import Manifest
 from minidb.maintenance.compact import CompactReport
 from minidb.maintenance.compression import Compression
 from minidb.maintenance.contents import Contents
 from minidb.maintenance.dump import dump
 from minidb.maintenance.load import load
+from minidb.maintenance.manifest import Manifest
 from minidb.maintenance.progress import Progress
 from minidb.maintenance.report import VerifyReport
-from minidb.maintenance.restore import restore
+from minidb.maintenance.restore import At, Sources, restore
 from minidb.maintenance.streams import Source, Target
 from minidb.maintenance.verify import verify
 from minidb.options import Options
@@ -30,7 +30,7 @@ _log = logging.getLogger("minidb")
 _backup_log = logging.getLogger("minidb.backup")
 
 
-class Care(Calls):
+class Care(HistoryKeeping):
     """The whole-database jobs of ``MiniDB``, which is made on it."""
 
     def verify(self, progress: Progress | None = None) -> VerifyReport:
@@ -93,6 +93,8 @@ class Care(Calls):
         *,
         compression: Compression | None = None,
         keep: int | None = None,
+        since: Source | Manifest | None = None,
+        incremental: bool = False,
     ) -> Manifest:
         """Write a backup of all that is committed, beside readers and writers, and return what it says of itself.
 
@@ -101,23 +103,37 @@ class Care(Calls):
         once it is whole, flushed, and read again; whatever fails before leaves what was there. ``compression`` is None
         or ``"gzip"``. ``progress(done, total)`` counts keys; what it raises ends the call. Raises ``BackupError``.
 
+        Where the database keeps a history, ``since``, an earlier backup or what it returned, makes an increment: only
+        what was committed since. In a folder, ``incremental=True`` means since the newest there; the first is whole.
+
         >>> db.backup("mydb.minidb").tables
         {'users': 0}
         """
         name = Path(self.location).name if self.engine.capabilities.is_durable else "memory"
         with self.committed() as snapshot:
             engine = self.engine.capabilities.name
-            manifest = backup(snapshot, target, progress, engine=engine, name=name, compression=compression, keep=keep)
+            manifest = backup(
+                snapshot,
+                target,
+                progress,
+                engine=engine,
+                name=name,
+                compression=compression,
+                keep=keep,
+                since=since,
+                incremental=incremental,
+            )
         facts = {"location": self.location, "path": manifest.path, "size_bytes": manifest.size_bytes}
         _backup_log.info("database backed up", extra=facts)
         return manifest
 
     @staticmethod
     def restore(
-        source: Source,
+        source: Sources,
         target: str | os.PathLike[str],
         progress: Progress | None = None,
         *,
+        at: At | None = None,
         overwrite: bool = False,
         max_size_bytes: int | None = None,
     ) -> Manifest:
@@ -127,10 +143,14 @@ class Care(Calls):
         all. With ``overwrite`` it takes the place of one that is there, which nobody may have open, at one moment. A
         backup may come from anybody; ``max_size_bytes`` limits what it may take on disk. Raises ``BackupError`` naming
         the place that is wrong, ``EngineUnavailableError``, or ``StorageFullError``.
+
+        ``source`` may be a list, a whole backup and the increments that follow it, or a folder of backups. ``at``, the
+        number of a commit or a datetime with a time zone, ends with the last commit by then; a clock that went back
+        counts as one that stood still.
         """
         replacement = begin_replacement(target, Options(max_size_bytes=max_size_bytes), overwrite=overwrite)
         try:
-            manifest = restore(source, replacement.engine, progress)
+            manifest = restore(source, replacement.engine, progress, at=at)
             replacement.finish()
         finally:
             replacement.close()

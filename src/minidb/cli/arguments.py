@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -93,6 +94,16 @@ class DatabaseVerb(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # Any: a context of click, which typer may vendor
         url = ctx.find_root().params.get("url")
         return super().parse_args(ctx, args if url is None or "--help" in args else [url, *args])
+
+
+def parse_moment(text: str) -> int | datetime.datetime:
+    """Return the number of a commit, or a time: the host's own, where it has no offset. Raises ``UsageError``."""
+    if text.isdecimal() and len(text) < 20:
+        return int(text)
+    try:
+        return datetime.datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError, OSError):
+        raise UsageError("The moment must be the number of a commit, or a time such as 2024-02-29T12:00:00Z") from None
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -16,7 +16,7 @@ import typer
 
 from minidb import __version__
 from minidb.cli.arguments import DatabaseVerb
-from minidb.cli.commands import import_data, index, schema
+from minidb.cli.commands import history, import_data, index, schema
 from minidb.cli.commands.backup import backup
 from minidb.cli.commands.compact import compact
 from minidb.cli.commands.conformance import conformance
@@ -71,6 +71,7 @@ app.command("drop", cls=DatabaseVerb, rich_help_panel=CHANGE)(drop)
 app.command("verify", cls=DatabaseVerb, rich_help_panel=CARE)(verify)
 app.command("backup", cls=DatabaseVerb, rich_help_panel=CARE)(backup)
 app.command("restore", cls=DatabaseVerb, rich_help_panel=CARE)(restore)
+app.add_typer(history.app, name="history", rich_help_panel=CARE)
 app.command("compact", cls=DatabaseVerb, rich_help_panel=CARE)(compact)
 app.command("dump", cls=DatabaseVerb, rich_help_panel=CARE)(dump)
 app.command("load", cls=DatabaseVerb, rich_help_panel=CARE)(load)

@@ -9,7 +9,7 @@ Order is the order of ``bytes`` in Python. A range is ``[start, stop)``; ``None`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NewType, Protocol
 
@@ -37,6 +37,25 @@ class Capabilities:
 
     has_many_writers: bool
     """Whether write transactions run side by side and may therefore end in ``ConflictError``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What a write transaction, or a part of it, changes: first spaces go, then they come, then all else."""
+
+    dropped: Collection[Space]
+    created: Collection[Space]
+    """Where one was dropped and made again, it is in both."""
+
+    cleared: Collection[Space]
+    """Emptied before ``items`` are changed; those that were created among them."""
+
+    items: Mapping[Space, Mapping[bytes, bytes | None]]
+    """Key to new value; None for a key that is deleted. A space that was dropped may be among them."""
+
+
+Recorder = Callable[[Changes, bool], Mapping[Space, Mapping[bytes, bytes]]]
+"""Told what changes, and whether it is the last part of it. Returns what is to be written too, with it."""
 
 
 class ReadTransaction(Protocol):
@@ -154,6 +173,13 @@ class WriteTransaction(ReadTransaction, Protocol):
         """Undo and end the innermost savepoint.
 
         A transaction so large that it had to spill can no longer be undone in part: it is then ``is_doomed``.
+        """
+        ...
+
+    def record(self, recorder: Recorder | None) -> None:
+        """Have a recorder told of all changes, when they are final: at the commit, or in parts where it has to spill.
+
+        What it raises ends the commit. It may read in the transaction. None ends it.
         """
         ...
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import compress, islice
 from typing import Final, NoReturn, Protocol
 
-from minidb.engines.port import CATALOG, Pair, ReadTransaction, Space
+from minidb.engines.port import CATALOG, Changes, Pair, ReadTransaction, Recorder, Space
 from minidb.exceptions import TransactionClosedError
 
 SPILL_BYTES: Final = 32 * 1024 * 1024
@@ -128,6 +128,23 @@ class Layer:
         """Whether the generation is another one after this."""
         return bool(self.created or self.dropped or CATALOG in self.spaces)
 
+    def as_changes(self) -> Changes:
+        """Return what is changed, for a recorder."""
+        return Changes(
+            dropped=self.dropped,
+            created=self.created,
+            cleared=[space for space, changes in self.spaces.items() if changes.hides_below],
+            items={space: changes.items for space, changes in self.spaces.items()},
+        )
+
+    def put_many(self, space: Space, items: Mapping[bytes, bytes]) -> None:
+        """Write keys and values, over what was there."""
+        changes = self.spaces.get(space)
+        if changes is None:
+            changes = self.spaces[space] = SpaceChanges(hides_below=False)
+        changes.put_many(items)
+        self.size_bytes += sum(map(len, items.values())) + ENTRY_OVERHEAD_BYTES * len(items)
+
     def absorb(self, upper: Layer, *, keeps_upper: bool = False) -> None:
         """Take in the changes of a layer that stood on this one; its parts become this one's, or are copied."""
         for space, changes in upper.spaces.items():
@@ -186,6 +203,8 @@ class BufferedTransaction:
         self._spilled_savepoints = 0  # so many of the outermost savepoints can no longer be undone
         self._has_ended = False
         self._is_over = False  # and nothing is left to be ended
+        self._recorder: Recorder | None = None
+        self._has_spilled = False
         self.is_doomed = False
         self.generation = self._snapshot.generation
 
@@ -391,7 +410,17 @@ class BufferedTransaction:
             whole.absorb(layer)
         self._layers = [Layer() for _ in range(self._depth + 1)]
         self._first = 0
+        self._record(whole, is_last=False)
+        self._has_spilled = True
         self._base.apply(whole)
+
+    def record(self, recorder: Recorder | None) -> None:
+        self._recorder = recorder
+
+    def _record(self, changes: Layer, *, is_last: bool) -> None:
+        if self._recorder is not None and (self._has_spilled or not changes.is_empty):
+            for space, items in self._recorder(changes.as_changes(), is_last).items():
+                changes.put_many(space, items)
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
@@ -428,6 +457,7 @@ class BufferedTransaction:
             self._require_whole()
             while self._depth:
                 self.release()
+            self._record(self._layers[-1], is_last=True)
         except BaseException:
             self._base.rollback()
             raise

@@ -8,7 +8,7 @@
     length  := 4 bytes, unsigned, little endian        of the body
     checksum := CRC-32 of kind, length and body; 4 bytes, little endian
 
-    header  := JSON                                    the manifest: see ``Manifest``
+    header  := JSON                                    see ``manifest``
     space   := UTF-8                                   the name of the space whose pairs follow
     pairs   := msgpack                                 as in ``encoding.pairs``, keys rising through all of a space
     end     := SHA-256 of kind, length and checksum of all frames before, which stand for the bodies
@@ -16,7 +16,8 @@
 The spaces follow in the order of the header, each with just as many pairs as it says, and nothing follows the end. The
 whole may be compressed by gzip, which a reader sees by its first bytes.
 
-The spaces are the catalog, and those of rows, mappings and ids given out. Index entries are not in it: a restore makes
+The spaces are the catalog, and those of rows, mappings and ids given out; in an increment it is the history alone, the
+records of the commits since an earlier backup (see ``tables.history``). Index entries are not in it: a restore makes
 them of the rows, so that none can be wrong. No engine's own pages are in it either. So a backup of one engine is
 restored into any, and a hostile one can do no more than have the wrong keys and values: every frame is checked before
 it is used, and what is restored is verified.
@@ -25,21 +26,18 @@ it is used, and what is restored is verified.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
 from struct import Struct
-from typing import Any, Final
+from typing import Final
 from zlib import crc32
 
 from minidb.encoding.pairs import ONE_PAIR, decode_pairs, encode_pairs
 from minidb.engines.port import Pair, Space
 from minidb.exceptions import BackupError, CorruptionError
-from minidb.maintenance.contents import Contents
-from minidb.maintenance.streams import Read, Write
-
-FORMAT: Final = 1
+from minidb.maintenance.compression import decompressing
+from minidb.maintenance.manifest import Manifest
+from minidb.maintenance.streams import Read, Source, Write, name_of, opened
 
 # Stored in every backup: never change.
 MAGIC: Final = b"\x89MiniDB\r\n\x1a\n"
@@ -58,74 +56,6 @@ _LARGEST_HEADER_BYTES: Final = 64 * 1024 * 1024
 _LARGEST_KEY_BYTES: Final = 511
 _CHUNK_BYTES: Final = 1024 * 1024
 _MOST_PAIRS: Final = 4096
-_MOST_SPACES: Final = 4096  # as many as an engine holds
-_SPACE_NAME: Final = re.compile(r"catalog|sequences|(rows|mapping)/[0-9]{1,20}")
-
-
-@dataclass(slots=True, kw_only=True)
-class Manifest(Contents):
-    """What a backup says of itself, in its header."""
-
-    minidb_version: str
-    engine: str
-    """The engine that it was made from. It can be restored into any."""
-
-    created_at: str
-    """When the backup began: ISO 8601, UTC."""
-
-    spaces: dict[Space, int] = field(default_factory=dict)
-    """The pairs of each space, in the order in which they follow."""
-
-    path: str | None = None
-    """Where it is; None if it went to a file object. Not part of the backup."""
-
-    size_bytes: int = 0
-    """How many bytes it has, uncompressed. Not part of the header."""
-
-    sha256: str = ""
-    """The SHA-256 in its last frame, in hexadecimal: it stands for all that it holds. Not part of the header."""
-
-    def to_document(self) -> dict[str, object]:
-        """Return the header of the backup, for JSON."""
-        return {
-            "minidb": "backup",
-            "format": FORMAT,
-            "minidb_version": self.minidb_version,
-            "engine": self.engine,
-            "created_at": self.created_at,
-            "tables": self.tables,
-            "mappings": self.mappings,
-            "spaces": self.spaces,
-        }
-
-    @classmethod
-    def from_document(cls, document: Any) -> Manifest:  # Any: checked here
-        """Return what a header says. Raises ``CorruptionError``."""
-        if not isinstance(document, dict) or document.get("minidb") != "backup":
-            raise CorruptionError("The header is none of a backup of MiniDB")
-        if document.get("format") != FORMAT:
-            raise CorruptionError("The backup has a format that this version does not know")
-        texts = [document.get(name) for name in ("minidb_version", "engine", "created_at")]
-        counts = [document.get(name) for name in ("tables", "mappings", "spaces")]
-        if not all(isinstance(text, str) for text in texts) or not all(map(_is_counts, counts)):
-            raise CorruptionError("The header lacks a part, or has one of a wrong kind")
-        manifest = cls(**{name: document[name] for name in cls._stored()})
-        if len(manifest.spaces) > _MOST_SPACES or not all(map(_SPACE_NAME.fullmatch, manifest.spaces)):
-            raise CorruptionError("The header names a space as no space is named")
-        return manifest
-
-    @staticmethod
-    def _stored() -> tuple[str, ...]:
-        return ("minidb_version", "engine", "created_at", "tables", "mappings", "spaces")
-
-
-def is_kept(space: Space) -> bool:
-    """Tell whether a backup holds a space."""
-    return _SPACE_NAME.fullmatch(space) is not None
-
-
-def _is_counts(counts: object) -> bool:
-    return isinstance(counts, dict) and all(type(count) is int and count >= 0 for count in counts.values())
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -231,14 +161,14 @@ class Reader:
     def header(self) -> Manifest:
         """Read what the backup says of itself. Called first."""
         if self._take(len(MAGIC)) != MAGIC:
-            raise self._refusal("it does not begin as a backup of MiniDB")
+            raise self.refusal("it does not begin as a backup of MiniDB")
         body = self._expect(_HEADER, _LARGEST_HEADER_BYTES)
         try:
             manifest = Manifest.from_document(json.loads(body))
         except CorruptionError as error:
-            raise self._refusal(error.message) from error
+            raise self.refusal(error.message) from error
         except (ValueError, RecursionError) as error:
-            raise self._refusal("the header is no JSON") from error
+            raise self.refusal("the header is no JSON") from error
         manifest.path = self._path
         return manifest
 
@@ -247,7 +177,7 @@ class Reader:
         for space, count in counts.items():
             self._space = space
             if self._expect(_SPACE, _CHUNK_BYTES) != space.encode():
-                raise self._refusal("another space follows than the header says")
+                raise self.refusal("another space follows than the header says")
             yield space, self._pairs(count)
         self._space = None
 
@@ -256,28 +186,28 @@ class Reader:
         while count > 0:
             body = self._expect(_PAIRS, _LARGEST_FRAME_BYTES)
             if len(body) > SPLIT_BYTES and body[0] != ONE_PAIR:
-                raise self._refusal("a frame is longer than one of several pairs may be")
+                raise self.refusal("a frame is longer than one of several pairs may be")
             try:
                 pairs = decode_pairs(body)
             except CorruptionError as error:
-                raise self._refusal(error.message) from error
+                raise self.refusal(error.message) from error
             for key, _ in pairs:
                 if not last < key or len(key) > _LARGEST_KEY_BYTES:
-                    raise self._refusal("keys stand in a wrong order, or are too long")
+                    raise self.refusal("keys stand in a wrong order, or are too long")
                 last = key
             count -= len(pairs)
             if not pairs or count < 0:
-                raise self._refusal("a space has more or fewer pairs than the header says")
+                raise self.refusal("a space has more or fewer pairs than the header says")
             yield pairs
 
     def end(self) -> str:
         """Read the last frame, and that nothing follows; return the SHA-256 in it, in hexadecimal."""
         digest = self._heads.digest()
         if self._expect(_END, len(digest)) != digest:
-            raise self._refusal("the SHA-256 of the whole is another one")
+            raise self.refusal("the SHA-256 of the whole is another one")
         self._frame_at = self.position
         if self._read_some(1):
-            raise self._refusal("something follows its end")
+            raise self.refusal("something follows its end")
         return digest.hex()
 
     def _expect(self, kind: bytes, most_bytes: int) -> bytes:
@@ -286,10 +216,10 @@ class Reader:
         head = self._take(_HEAD.size)
         found, length, checksum = _HEAD.unpack(head)
         if found != kind or length > most_bytes:
-            raise self._refusal("a frame begins as none can begin there")
+            raise self.refusal("a frame begins as none can begin there")
         body = self._take(length)
         if crc32(body, crc32(head[: _UNCHECKED_HEAD.size])) != checksum:
-            raise self._refusal("a frame fails its checksum")
+            raise self.refusal("a frame fails its checksum")
         self._heads.update(head)
         return body
 
@@ -300,7 +230,7 @@ class Reader:
         while missing > 0:
             part = self._read_some(min(missing, _CHUNK_BYTES))
             if not part:
-                raise self._refusal("it ends before its end")
+                raise self.refusal("it ends before its end")
             parts.append(part)
             missing -= len(part)
         self.position += size
@@ -310,12 +240,21 @@ class Reader:
         try:
             data = self._read(size)
         except (OSError, EOFError, ValueError) as error:
-            raise self._refusal("it cannot be read, or cannot be decompressed") from error
+            raise self.refusal("it cannot be read, or cannot be decompressed") from error
         if not isinstance(data, bytes) or len(data) > size:
-            raise self._refusal("it is to be read from a binary file, and this is none")
+            raise self.refusal("it is to be read from a binary file, and this is none")
         return data
 
-    def _refusal(self, reason: str) -> BackupError:
+    def unfit(self, reason: str) -> BackupError:
+        """Return the error for a backup that is whole, and yet no use where it is given."""
+        return BackupError(
+            f"The backup cannot be used here: {reason}",
+            hint="give a whole backup and all the increments that follow it, in their order",
+            path=self._path,
+        )
+
+    def refusal(self, reason: str) -> BackupError:
+        """Return the error for what was read last."""
         where = "" if self._space is None else f", in space {self._space}"
         return BackupError(
             f"The backup is damaged at byte {self._frame_at}{where}: {reason[:1].lower()}{reason[1:]}",
@@ -324,3 +263,9 @@ class Reader:
             position=self._frame_at,
             space=self._space,
         )
+
+
+def read_manifest(source: Source) -> Manifest:
+    """Return what a backup says of itself, having read no more than that. Raises ``BackupError``."""
+    with opened(source) as file:
+        return Reader(decompressing(file.read), name_of(source)).header()

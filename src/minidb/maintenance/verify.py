@@ -21,17 +21,22 @@ from typing import Any, Final
 from minidb.encoding.integers import decode_integer
 from minidb.encoding.items import decode_item_key, encode_item_key
 from minidb.engines.port import CATALOG, Pair, ReadTransaction, Space
-from minidb.exceptions import CorruptionError, EngineError, MiniDBError, SchemaValidationError
+from minidb.exceptions import BackupError, CorruptionError, EngineError, MiniDBError, SchemaValidationError
 from minidb.maintenance.expected_entries import UNFIT, entries_of, entries_of_all
 from minidb.maintenance.progress import Progress
+from minidb.maintenance.replay import replayed
 from minidb.maintenance.report import Finding, VerifyReport
+from minidb.tables import catalog as catalogs
+from minidb.tables import history
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import SEQUENCES, CatalogEntry, read_entry
 from minidb.tables.definitions import MappingDefinition, TableDefinition
+from minidb.tables.history import HISTORY
 from minidb.tables.index_entries import LARGEST_KEY_BYTES, IndexBinding, Values, row_key_of
 from minidb.tables.mappings import MappingBinding
 
 _RESTORE: Final = "stop writing and restore a backup"
+_RESTART: Final = "call stop_history and start_history, and make a whole backup"
 _REBUILD: Final = "drop the index and create it again"
 
 
@@ -50,6 +55,7 @@ class _Verifier:
         self._report = VerifyReport()
         self._spaces = set(snapshot.spaces())
         self._owned: set[Space] = {CATALOG, SEQUENCES}
+        self._keeps_history = False
         self._done = self._total = 0
 
     def run(self) -> VerifyReport:
@@ -61,14 +67,20 @@ class _Verifier:
                     tables.append(definition)
                 else:
                     mappings.append(definition)
+            self._keeps_history = catalogs.keeps_history(self._snapshot)
+        if self._keeps_history:
+            self._owned.add(HISTORY)
         self._check_ownership(tables, mappings)
-        self._total = sum(self._snapshot.count(space) for space in self._spaces - {CATALOG, SEQUENCES})
+        self._total = sum(self._snapshot.count(space) for space in self._spaces - {CATALOG, SEQUENCES, HISTORY})
         for table in tables:
             with self._reading(table=table.name):
                 self._check_table(table)
         for mapping in mappings:
             with self._reading(mapping=mapping.name):
                 self._check_mapping(MappingBinding(mapping))
+        if self._keeps_history:
+            with self._reading():
+                self._check_history()
         with self._reading():
             self._check_sequences({table.id for table in tables if not table.primary_key})
         self._tell(0)
@@ -133,6 +145,8 @@ class _Verifier:
                 self._owned.add(owner.space)
         if SEQUENCES not in self._spaces:
             self._find("space-missing", "there is no space for the ids that were given out")
+        if self._keeps_history and HISTORY not in self._spaces:
+            self._find("space-missing", "there is no space for the history", _RESTART)
         for space in sorted(self._spaces - self._owned):
             self._find("space-unknown", f"space {space!r} belongs to no definition", key=None)
 
@@ -292,6 +306,23 @@ class _Verifier:
             items += len(page)
             self._report.mappings[mapping.name] = items
         self._check_count(mapping.space, items, mapping=mapping.name)
+
+    # --- the history --------------------------------------------------------------------------------------------------
+
+    def _check_history(self) -> None:
+        """Each record has the chain that follows from the one before it, from the tail up to the head."""
+        if HISTORY not in self._spaces:
+            return
+        try:
+            head, tail = history.head(self._snapshot), history.tail(self._snapshot)
+            end = tail
+            for point in replayed(self._snapshot, tail):
+                end = point
+        except (CorruptionError, BackupError) as error:
+            self._find("history-damaged", _sentence(error), _RESTART)
+            return
+        if end != head:
+            self._find("history-damaged", "the records of the history do not end with its newest commit", _RESTART)
 
     # --- any space ----------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 """The catalog: which tables and mappings there are, as stored in the database itself.
 
-    catalog   := format secret next_id table* mapping*
+    catalog   := format secret next_id history? table* mapping*
     format    := ("format") -> {format, created_by}
     secret    := ("secret") -> {secret}                32 random bytes, with which what leaves the program is sealed
     next_id   := ("next id") -> {next}                 the next id of a table, index or mapping; never used again
+    history   := ("history") -> {}                     there while a history is kept: see ``tables.history``
     table     := ("table", id) -> definition           as in ``tables.definitions``
     mapping   := ("mapping", id) -> definition         its name is no table's
     sequence  := integer(table id) -> integer(highest id)
@@ -46,6 +47,7 @@ SEQUENCES: Final = Space("sequences")
 _FORMAT_KEY: Final = encode_values(("format",))
 _SECRET_KEY: Final = encode_values(("secret",))
 _NEXT_ID_KEY: Final = encode_values(("next id",))
+_HISTORY_KEY: Final = encode_values(("history",))
 _TABLE_PREFIX: Final = encode_values(("table",))
 _MAPPING_PREFIX: Final = encode_values(("mapping",))
 
@@ -57,7 +59,7 @@ class Catalog:
     stored, such as validators and enum classes.
     """
 
-    __slots__ = ("_bindings", "_live_schemas", "definitions", "generation", "mappings")
+    __slots__ = ("_bindings", "_live_schemas", "definitions", "generation", "keeps_history", "mappings")
 
     def __init__(
         self,
@@ -66,9 +68,11 @@ class Catalog:
         live_schemas: Mapping[int, Schema],
         *,
         mappings: Mapping[str, MappingBinding] | None = None,
+        keeps_history: bool = False,
         previous: Catalog | None = None,
     ) -> None:
         self.generation = generation
+        self.keeps_history = keeps_history
         self.definitions = definitions
         self.mappings: Mapping[str, MappingBinding] = {} if mappings is None else mappings
         self._live_schemas = live_schemas
@@ -134,7 +138,7 @@ class Catalog:
             return self
         # Joined, not replaced: of two threads that each gave a schema, the second to get here must not undo the first.
         live_schemas = {**self._live_schemas, **other._live_schemas}
-        return Catalog(self.generation, self.definitions, live_schemas, mappings=self.mappings, previous=other)
+        return self._with(live_schemas=live_schemas, previous=other)
 
     def with_table(self, definition: TableDefinition, live_schema: Schema | None = None) -> Catalog:
         """Return the catalog with a table added or changed."""
@@ -143,16 +147,33 @@ class Catalog:
         if live_schema is not None:
             live_schemas[definition.id] = live_schema
         tables = {**kept, definition.name: definition}
-        return Catalog(self.generation, tables, live_schemas, mappings=self.mappings, previous=self)
+        return self._with(definitions=tables, live_schemas=live_schemas)
 
     def without_table(self, name: str) -> Catalog:
         """Return the catalog without a table."""
         kept = {one: definition for one, definition in self.definitions.items() if one != name}
-        return Catalog(self.generation, kept, self._live_schemas, mappings=self.mappings, previous=self)
+        return self._with(definitions=kept)
 
     def with_mappings(self, mappings: Mapping[str, MappingBinding]) -> Catalog:
         """Return the catalog with other mappings."""
-        return Catalog(self.generation, self.definitions, self._live_schemas, mappings=mappings, previous=self)
+        return self._with(mappings=mappings)
+
+    def _with(
+        self,
+        *,
+        definitions: Mapping[str, TableDefinition] | None = None,
+        live_schemas: Mapping[int, Schema] | None = None,
+        mappings: Mapping[str, MappingBinding] | None = None,
+        previous: Catalog | None = None,
+    ) -> Catalog:
+        return Catalog(
+            self.generation,
+            self.definitions if definitions is None else definitions,
+            self._live_schemas if live_schemas is None else live_schemas,
+            mappings=self.mappings if mappings is None else mappings,
+            keeps_history=self.keeps_history,
+            previous=self if previous is None else previous,
+        )
 
     def _names_hint(self) -> str:
         names = sorted(self.definitions)
@@ -174,7 +195,9 @@ def load(transaction: ReadTransaction, previous: Catalog | None) -> Catalog:
             )
     definitions = {definition.name: definition for definition in _definitions(transaction)}
     mappings = {mapping.name: mapping for mapping in _mappings(transaction)}
-    catalog = Catalog(transaction.generation, definitions, {}, mappings=mappings)
+    catalog = Catalog(
+        transaction.generation, definitions, {}, mappings=mappings, keeps_history=keeps_history(transaction)
+    )
     return catalog if previous is None else catalog.with_live_schemas_of(previous)
 
 
@@ -191,7 +214,7 @@ def _mappings(transaction: ReadTransaction) -> Iterator[MappingBinding]:
 
 
 CatalogEntry = TableDefinition | MappingDefinition | int | None
-"""What an entry says: a definition; the next id; or nothing more than that the format is known."""
+"""What an entry says: a definition; the next id; or nothing more than that it is known."""
 
 
 def read_entry(key: bytes, data: bytes) -> CatalogEntry:
@@ -201,6 +224,8 @@ def read_entry(key: bytes, data: bytes) -> CatalogEntry:
         case ("format",) if document["format"] == FORMAT:
             return None
         case ("secret",) if isinstance(document["secret"], bytes):
+            return None
+        case ("history",):
             return None
         case ("next id",) if type(document["next"]) is int:
             return int(document["next"])
@@ -248,6 +273,19 @@ def take_id(transaction: WriteTransaction) -> int:
     number: int = 1 if stored is None else decode_document(stored)["next"]
     transaction.put_many(CATALOG, {_NEXT_ID_KEY: encode_document({"next": number + 1})})
     return number
+
+
+def keeps_history(transaction: ReadTransaction) -> bool:
+    """Tell whether what transactions change is kept."""
+    return transaction.get(CATALOG, _HISTORY_KEY) is not None
+
+
+def set_history(transaction: WriteTransaction, *, is_kept: bool) -> None:
+    """Say whether what later transactions change is to be kept."""
+    if is_kept:
+        transaction.put_many(CATALOG, {_HISTORY_KEY: encode_document({})})
+    else:
+        transaction.delete_many(CATALOG, [_HISTORY_KEY])
 
 
 def store(transaction: WriteTransaction, definition: TableDefinition | MappingDefinition) -> None:

@@ -8,6 +8,7 @@ from minidb.encoding.integers import decode_integer, encode_integer
 from minidb.engines.port import Space, WriteTransaction
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import SEQUENCES, Catalog
+from minidb.tables.history import Recorder
 
 
 class WriteSession:
@@ -23,6 +24,8 @@ class WriteSession:
         self.catalog = catalog
         self._allot_ids = allot_ids
         self._next_ids: dict[int, int] = {}
+        if catalog.keeps_history:
+            transaction.record(Recorder(transaction))
 
     def current(self, table: TableBinding) -> TableBinding:
         """Return a table as it is now. Raises ``TableNotFoundError``.

@@ -15,7 +15,14 @@ from minidb.cli import arguments, output
 
 def restore(
     path: arguments.Path,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The backup, or - for standard input.")],
+    source: Annotated[
+        list[str],
+        typer.Argument(help="The backup, or - for standard input; a folder; or a whole backup, then its increments."),
+    ],
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="MOMENT", help="As it was then: a time in ISO 8601, or the number of a commit."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Take the place of a database that is there.")] = False,
     dry_run: arguments.DryRun = False,
     yes: arguments.Yes = False,
@@ -28,16 +35,19 @@ def restore(
     ```console
     $ minidb restore restored.db shop.minidb
     $ minidb restore restored.db shop.minidb --overwrite --yes
+    $ minidb restore as-it-was.db backups --at 0
     ```
     """
-    file = sys.stdin.buffer if source == "-" else source
+    files = [sys.stdin.buffer if one == "-" else one for one in source]
+    chain = files[0] if len(files) == 1 else files
+    moment = None if at is None else arguments.parse_moment(at)
     if dry_run:
         with TemporaryDirectory() as folder, output.progress_of_total("restoring") as progress:
-            manifest = MiniDB.restore(file, Path(folder) / "restored", progress)
+            manifest = MiniDB.restore(chain, Path(folder) / "restored", progress, at=moment)
         typer.echo(f"{arguments.contents_of(manifest.tables, manifest.mappings)} would be restored to {path}")
         return
     if overwrite and Path(path).exists():
         arguments.confirm(f"Replace the database {path} by the backup?", yes=yes)
     with output.progress_of_total("restoring") as progress:
-        manifest = MiniDB.restore(file, path, progress, overwrite=overwrite)
+        manifest = MiniDB.restore(chain, path, progress, at=moment, overwrite=overwrite)
     typer.echo(f"{arguments.contents_of(manifest.tables, manifest.mappings)} restored to {path}")
