@@ -17,6 +17,8 @@ from typing import Final
 
 from minidb.engines.port import CATALOG, Engine, Pair, ReadTransaction, Space, WriteTransaction
 from minidb.exceptions import ConflictError, WriteTimeoutError
+from minidb.testing.expectation import expect
+from minidb.testing.recording import check_a_recorder_is_told_what_is_committed
 
 A: Final = Space("a")
 B: Final = Space("b")
@@ -75,16 +77,6 @@ def pairs(
         if reverse and start is None and stop is None:
             expect(transaction.last_key(space), next(iter(keys), None), "the last key is the first one backwards")
     return found
-
-
-def expect(actual: object, expected: object, guarantee: str) -> None:
-    """Raise ``AssertionError`` unless the two are equal."""
-    assert actual == expected, f"{guarantee}: expected {_short(expected)}, got {_short(actual)}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _fill(engine: Engine, space: Space, items: dict[bytes, bytes]) -> None:
@@ -596,6 +588,7 @@ ENGINE_CHECKS: Final[tuple[Callable[[Engine], None], ...]] = (
     check_a_scan_does_not_see_what_is_written_while_it_runs,
     check_savepoints_nest,
     check_spaces_obey_savepoints,
+    check_a_recorder_is_told_what_is_committed,
     check_random_work_agrees_with_a_dict,
 )
 """Every guarantee, one function each. A function takes a new and empty engine, which its caller closes."""
