@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import ENVIRONMENT, Run, run_on_terminal
+from tests.postgres_server import Server
 
 from minidb import MiniDB
 from minidb.engines.memory import MemoryEngine
 from minidb.engines.port import CATALOG
-from minidb.testing import conformance
+from minidb.testing import ENGINE_CHECKS
 
 
 def test_verify_tells_that_all_is_well(run: Run, shop: str, tmp_path: Path) -> None:
@@ -135,9 +136,18 @@ def test_compact_gives_space_back(run: Run, shop: str) -> None:
 @pytest.mark.parametrize("location", [".", ":memory:"])
 def test_an_engine_conforms(run: Run, tmp_path: Path, location: str) -> None:
     results = json.loads(run("conformance", location, "--json").out)
-    assert len(results) == len(conformance.ENGINE_CHECKS)
+    assert len(results) == len(ENGINE_CHECKS)
     assert all(one["ok"] for one in results)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_conforms_and_is_left_as_it_was(run: Run, postgres_url: str, postgres_server: Server) -> None:
+    results = json.loads(run("conformance", postgres_url, "--json").out)
+    assert len(results) == len(ENGINE_CHECKS)
+    assert all(one["ok"] for one in results)
+    with postgres_server.connect() as connection:
+        found = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'minidb_conformance%'")
+        assert found.fetchall() == []
 
 
 class ForgetfulEngine(MemoryEngine):

@@ -1,9 +1,11 @@
-"""Which engine a location means. ``api.database`` and ``api.care`` alone ask."""
+"""Which engine a location means. ``api.database`` and ``api.care`` alone ask, and ``testing.places``."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from minidb.engines.port import Engine, Replacement
 from minidb.engines.secret import Secret
@@ -34,23 +36,7 @@ def open_engine(location: str | os.PathLike[str] | Secret, options: Options) -> 
     installed, and what the engine raises.
     """
     if isinstance(location, Secret):
-        scheme = _URL.match(location.reveal())
-        if scheme is not None and not _POSTGRESQL.match(scheme[0]):
-            # Only the scheme is named: the rest of a URL may hold a password.
-            raise InvalidOptionError(
-                f"No engine opens URLs that begin with {scheme[1]}://",
-                hint="give the path of a folder, or a URL that begins with postgresql://",
-                option="path",
-            )
-        try:
-            import psycopg  # noqa: F401  # whether it is there
-        except ImportError:
-            raise MissingDependencyError(
-                "A database on a server needs the package psycopg, which is not installed",
-                hint="pip install 'minidb-kv[postgres]'",
-                package="psycopg",
-                extra="postgres",
-            ) from None
+        _require_postgresql(location)
         from minidb.engines.postgres.engine import PostgresEngine
 
         return PostgresEngine(location, options)
@@ -61,6 +47,38 @@ def open_engine(location: str | os.PathLike[str] | Secret, options: Options) -> 
     from minidb.engines.lmdb.engine import LmdbEngine
 
     return LmdbEngine(location, options)
+
+
+def scratch_engines(url: Secret, options: Options) -> AbstractContextManager[Callable[[], Engine]]:
+    """Return what yields a function that opens a new and empty engine each time, on a server; at the end all are gone.
+
+    Raises as ``open_engine`` does.
+    """
+    _require_postgresql(url)
+    from minidb.engines.postgres.scratch import scratch_engines as scratch
+
+    return scratch(url, options)
+
+
+def _require_postgresql(url: Secret) -> None:
+    """Raise unless a URL is one of PostgreSQL's, and what opens it is installed."""
+    scheme = _URL.match(url.reveal())
+    if scheme is not None and not _POSTGRESQL.match(scheme[0]):
+        # Only the scheme is named: the rest of a URL may hold a password.
+        raise InvalidOptionError(
+            f"No engine opens URLs that begin with {scheme[1]}://",
+            hint="give the path of a folder, or a URL that begins with postgresql://",
+            option="path",
+        )
+    try:
+        import psycopg  # noqa: F401  # whether it is there
+    except ImportError:
+        raise MissingDependencyError(
+            "A database on a server needs the package psycopg, which is not installed",
+            hint="pip install 'minidb-kv[postgres]'",
+            package="psycopg",
+            extra="postgres",
+        ) from None
 
 
 def begin_replacement(

@@ -38,6 +38,9 @@ class Capabilities:
     has_many_writers: bool
     """Whether write transactions run side by side and may therefore end in ``ConflictError``."""
 
+    is_serializable: bool = True
+    """Whether transactions are as if one after another. If not, two may each build on what the other one changes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
@@ -133,8 +136,9 @@ class ReadTransaction(Protocol):
 class WriteTransaction(ReadTransaction, Protocol):
     """A transaction that sees its own writes and is committed whole or not at all.
 
-    GUARANTEES serializable isolation; that nothing is seen by others before ``commit``; and that after ``commit``
-    returned the writes survive what the durability level says. REQUIRES the thread that began it.
+    GUARANTEES serializable isolation, unless the capabilities say otherwise; that nothing is seen by others before
+    ``commit``; and that after ``commit`` returned the writes survive what the durability level says. REQUIRES the
+    thread that began it.
     """
 
     def put_many(self, space: Space, items: Mapping[bytes, bytes]) -> None:

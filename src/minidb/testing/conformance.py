@@ -1,11 +1,4 @@
-"""The conformance suite of the engine port: what ``engines.port`` guarantees, as code that needs no test runner.
-
-    from minidb.testing import check_engine
-
-    check_engine(lambda: MyEngine(make_a_fresh_folder()))
-
-``make_engine`` returns a new and empty engine each time. Test runners can take the checks from ``ENGINE_CHECKS``.
-"""
+"""The conformance checks of the engine port: what ``engines.port`` guarantees, as code that needs no test runner."""
 
 from __future__ import annotations
 
@@ -23,18 +16,6 @@ from minidb.testing.recording import check_a_recorder_is_told_what_is_committed
 A: Final = Space("a")
 B: Final = Space("b")
 SEED: Final = 20261123
-
-
-def check_engine(make_engine: Callable[[], Engine]) -> None:
-    """Run every check on an engine of its own. Raises ``AssertionError`` naming the check that failed."""
-    for check in ENGINE_CHECKS:
-        engine = make_engine()
-        try:
-            check(engine)
-        except AssertionError as error:
-            raise AssertionError(f"{check.__name__}: {error}") from error
-        finally:
-            engine.close()
 
 
 @contextmanager
@@ -564,7 +545,7 @@ def _step(chance: random.Random, transaction: WriteTransaction, states: list[dic
             expect(transaction.get_many(A, keys), [state.get(key) for key in keys], "get_many")
 
 
-ENGINE_CHECKS: Final[tuple[Callable[[Engine], None], ...]] = (
+CONTRACT_CHECKS: Final[tuple[Callable[[Engine], None], ...]] = (
     check_a_new_engine_has_an_empty_catalog,
     check_reads_return_what_was_written,
     check_scans_are_in_the_order_of_bytes,
@@ -591,4 +572,3 @@ ENGINE_CHECKS: Final[tuple[Callable[[Engine], None], ...]] = (
     check_a_recorder_is_told_what_is_committed,
     check_random_work_agrees_with_a_dict,
 )
-"""Every guarantee, one function each. A function takes a new and empty engine, which its caller closes."""

@@ -8,21 +8,29 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from minidb.engines.locate import MEMORY, open_engine
+from minidb.engines.locate import MEMORY, conceal, open_engine, scratch_engines
 from minidb.engines.port import Engine
+from minidb.engines.secret import Secret
 from minidb.options import Options
 
 
 @contextmanager
 def fresh_engines(location: str) -> Iterator[Callable[[], Engine]]:
-    """Yield what opens a new and empty engine each time: in folders inside a folder, gone at the end, or in memory.
+    """Yield what opens a new and empty engine each time; all of them are gone at the end.
+
+    In folders inside a folder, in memory (``":memory:"``), or in new schemas of the database that a server's URL names.
 
     >>> with fresh_engines(".") as make_engine:
     ...     check_engine(make_engine)
     """
-    if location == MEMORY:
+    place = conceal(location)
+    del location  # as in ``MiniDB``
+    if isinstance(place, Secret):
+        with scratch_engines(place, Options()) as make_engine:
+            yield make_engine
+    elif place == MEMORY:
         yield lambda: open_engine(MEMORY, Options())
-        return
-    with tempfile.TemporaryDirectory(prefix="minidb-conformance-", dir=location) as folder:
-        numbers = count()
-        yield lambda: open_engine(Path(folder) / str(next(numbers)), Options())
+    else:
+        with tempfile.TemporaryDirectory(prefix="minidb-conformance-", dir=place) as folder:
+            numbers = count()
+            yield lambda: open_engine(Path(folder) / str(next(numbers)), Options())

@@ -6,6 +6,7 @@ begin_read_on_standby: BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT g
 begin_state: INSERT INTO "minidb"."state" (generation, next_space) VALUES (0, 1)
 begin_write: BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT generation, next_space FROM "minidb"."state"
 commit: COMMIT
+drop_schema: DROP SCHEMA IF EXISTS "minidb" CASCADE
 flush[0]: BEGIN
 flush[1]: SET LOCAL synchronous_commit = on
 flush[2]: SELECT pg_current_xact_id()

@@ -12,18 +12,21 @@ from minidb.cli.arguments import number_of
 
 def conformance(
     location: Annotated[
-        str, typer.Argument(metavar="LOCATION", help="A folder in which databases may be made, or :memory:.")
+        str, typer.Argument(metavar="LOCATION", help="A folder for databases, a server's URL, or :memory:.")
     ],
     as_json: output.AsJson = False,
     as_lines: output.AsLines = False,
     as_csv: output.AsCsv = False,
 ) -> None:
-    """Check that an engine keeps every promise that MiniDB builds on, on the disk of a folder. Exit code 1 if not.
+    """Check that an engine keeps every promise that MiniDB builds on: on a disk, or on a server. Exit code 1 if not.
 
-    Each check has a database of its own, in a new folder inside the one given, which is gone afterwards.
+    Each check has a database of its own, which is gone afterwards: in a new folder inside the one given, or in a new
+    schema beside what is in the server's database, which is not touched. To keep a server's password out of the list
+    of processes, leave it out of the URL and put it in a password file or in PGPASSWORD.
 
     ```console
     $ minidb conformance .
+    $ minidb conformance "$DATABASE_URL"
     $ minidb conformance :memory: --json
     ```
     """

@@ -47,7 +47,7 @@ _HINT: Final = (
 
 
 class Address:
-    """A server's database, and the schema in it. Immutable; its ``repr`` and ``str`` hold no secret."""
+    """A server's database, and the schema in it. Its ``repr`` and ``str`` hold no secret."""
 
     __slots__ = ("_parameters", "_shown", "allows_snapshot_isolation", "schema")
 

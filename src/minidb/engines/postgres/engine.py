@@ -24,9 +24,16 @@ _log = logging.getLogger("minidb.engine")
 class PostgresEngine:
     """An ``Engine`` on a schema of a server's database."""
 
-    def __init__(self, url: Secret, options: Options, *, spill_bytes: int = SPILL_BYTES) -> None:
-        """Open, and make what is absent. Raises ``InvalidOptionError``, in which no secret of the URL stands."""
+    def __init__(
+        self, url: Secret, options: Options, *, schema: str | None = None, spill_bytes: int = SPILL_BYTES
+    ) -> None:
+        """Open, and make what is absent. Raises ``InvalidOptionError``, in which no secret of the URL stands.
+
+        ``schema`` is another one than the URL names.
+        """
         address = read_address(url)
+        if schema is not None:
+            address.schema = schema
         self.location = str(address)
         self._spill_bytes = spill_bytes
         self._known = KnownSpaces(-1, {})
@@ -36,7 +43,11 @@ class PostgresEngine:
         try:
             dialect = connection.dialect
             self.capabilities = Capabilities(
-                name=dialect.name, max_key_bytes=511, is_durable=True, has_many_writers=True
+                name=dialect.name,
+                max_key_bytes=511,
+                is_durable=True,
+                has_many_writers=True,
+                is_serializable=not address.allows_snapshot_isolation,
             )
             self._statements = statements = Statements(dialect, address.schema)
             may_write = not options.read_only and not connection.is_standby

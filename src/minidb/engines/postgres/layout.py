@@ -96,7 +96,7 @@ def warn_of_settings(connection: ServerConnection, shown: str) -> None:
     """Log what about the server's settings costs speed or safety, and what to set."""
     if not connection.dialect.is_checked_here:
         _log.warning(
-            "%s is supported by its documentation only: prove your cluster with minidb.testing.check_engine",
+            "%s is supported by its documentation only: prove your cluster with minidb conformance",
             connection.dialect.name,
             extra={"location": shown},
         )

@@ -107,6 +107,7 @@ class Statements:
             "EXISTS (SELECT FROM information_schema.tables WHERE table_schema = %b::text AND table_name = 'marks')"
         )
         self.make_schema = f"CREATE SCHEMA {_name(schema)}"
+        self.drop_schema = f"DROP SCHEMA IF EXISTS {_name(schema)} CASCADE"
         self.lay_out = (
             f"CREATE TABLE {state} (generation bigint NOT NULL, next_space bigint NOT NULL)",
             f"CREATE TABLE {spaces} (name text NOT NULL PRIMARY KEY, number bigint NOT NULL)",
