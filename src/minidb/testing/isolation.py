@@ -257,9 +257,10 @@ def _replay(script: Sequence[Step], order: Sequence[int]) -> tuple[Seen, dict[by
     seen: Seen = {}
     for who in order:
         seen[who] = []
-        for whose, what, *more in script:
+        for whose, what, *rest in script:
             if whose != who:
                 continue
+            more: list[Any] = list(rest)  # Any: as in Step
             if what == "find":
                 seen[who].append(sorted(key for key, value in state.items() if value % more[0] == 0))
             elif what == "write":
