@@ -245,7 +245,10 @@ class ConflictError(MiniDBError):
 
 
 class CommitUnknownError(MiniDBError):
-    """The outcome of a commit is not known: it may have been committed, or not. Facts: ``path`` where a disk failed."""
+    """The outcome of a commit is not known: it may have been committed, or not.
+
+    Facts: ``path``; ``token``, for ``db.was_committed``, if the transaction was begun with ``commit_token=True``.
+    """
 
 
 # --- wait, or ask who -------------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def test_a_conflict_at_commit_is_run_again(
     commit = BufferedTransaction.commit
     commits: list[None] = []
 
-    def commit_the_second_time(self: BufferedTransaction) -> None:
+    def commit_the_second_time(self: BufferedTransaction, _: str | None = None) -> None:
         commits.append(None)
         if len(commits) == 1:
             self.close()

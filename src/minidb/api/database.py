@@ -304,19 +304,25 @@ class MiniDB(Care):
 
     # --- transactions -------------------------------------------------------------------------------------------------
 
-    def begin_transaction(self, read_only: bool = False) -> Transaction:  # noqa: FBT001, FBT002  # a promised name
+    def begin_transaction(
+        self,
+        read_only: bool = False,  # noqa: FBT001, FBT002  # a promised name
+        *,
+        commit_token: bool = False,
+    ) -> Transaction:
         """Begin a transaction; inside another one of this thread or task, a savepoint of it.
 
         Use it in a ``with`` block: it commits at the end, and rolls back if the block raises. Calls on tables inside
-        take part without being told. A read-only one sees one snapshot and waits for nobody. Raises
-        ``PoolTimeoutError``, ``WriteTimeoutError``, or ``ReadOnlyError`` where nothing may be written.
+        take part without being told. A read-only one sees one snapshot and waits for nobody. With ``commit_token`` a
+        ``CommitUnknownError`` has a ``token`` that ``was_committed`` takes. Raises ``PoolTimeoutError``,
+        ``WriteTimeoutError``, or ``ReadOnlyError`` where nothing may be written.
         """
         outer = self._transaction_around()
         if outer is not None:
             return Transaction(self, None, outer, read_only=read_only)
         self._require_beginning(read_only=read_only)
         connection = self.connection_pool.lend(self.options.pool_timeout_s)
-        return Transaction(self, connection, None, read_only=read_only)
+        return Transaction(self, connection, None, read_only=read_only, commit_token=commit_token)
 
     def begin_on_lent(self, *, read_only: bool) -> Transaction:
         """Begin a transaction that takes no connection, for the holder of one."""
@@ -326,19 +332,33 @@ class MiniDB(Care):
         return Transaction(self, None, outer, read_only=read_only)
 
     @overload
-    def run(self, body: Callable[[], Result]) -> Result: ...
+    def run(self, body: Callable[[], Result], *, commit_token: bool = False) -> Result: ...
     @overload
-    def run(self, body: Callable[[Transaction], Result]) -> Result: ...
-    def run(self, body: Callable[..., Result]) -> Result:
+    def run(self, body: Callable[[Transaction], Result], *, commit_token: bool = False) -> Result: ...
+    def run(self, body: Callable[..., Result], *, commit_token: bool = False) -> Result:
         """Run a function in a transaction, commit, and return its result; run it again after a ``ConflictError``.
 
         It is given the transaction if it has a parameter for it. It may run more than once: what it does besides the
-        database should bear that.
+        database should bear that. With ``commit_token``, a commit whose answer was lost is asked for by
+        ``was_committed``, and the function is run again if it was not committed.
         """
         retry.require_plain(body)
         if retry.takes_transaction(body):
-            return retry.run(self, body)
-        return retry.run(self, lambda _: body())
+            return retry.run(self, body, commit_token=commit_token)
+        return retry.run(self, lambda _: body(), commit_token=commit_token)
+
+    def was_committed(self, token: str) -> bool:
+        """Tell whether a transaction was committed whose ``CommitUnknownError`` had this token.
+
+        If not, it never will be, so that it may be run again. Waits for a server that answers at most
+        ``write_timeout_s``. A token may be asked for by any program, for three days. Raises ``UsageError`` for what is
+        no token, or where no commit is ever unknown; ``EngineUnavailableError`` or ``WriteTimeoutError`` when it has
+        waited in vain: ask again.
+        """
+        self.require_open()
+        if self.engine.commit_tokens is None:
+            raise UsageError("This database has no tokens of commits: the answer of a commit cannot be lost")
+        return self.engine.commit_tokens.was_committed(token)
 
     def transactional(self, body: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         """Make every call of a function one transaction, as ``run`` does. A decorator."""

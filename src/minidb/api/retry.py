@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from minidb.exceptions import ConflictError, UsageError
+from minidb.exceptions import CommitUnknownError, ConflictError, UsageError
 
 if TYPE_CHECKING:
     from minidb.api.database import MiniDB
@@ -31,15 +31,24 @@ Result = TypeVar("Result")
 Parameters = ParamSpec("Parameters")
 
 
-def run(database: MiniDB, body: Callable[[Transaction], Result]) -> Result:
+def run(database: MiniDB, body: Callable[[Transaction], Result], *, commit_token: bool) -> Result:
     """Run a body in a transaction of its own and commit; run it again after a conflict, at most ``ATTEMPTS`` times.
 
-    Inside another transaction the body runs once, as a savepoint: only the outermost can be run again.
+    With ``commit_token`` also after a commit whose answer was lost, if it was not committed. Inside another transaction
+    the body runs once, as a savepoint: only the outermost can be run again.
     """
 
     def run_once() -> Result:
-        with database.begin_transaction() as transaction:
-            return body(transaction)
+        results: list[Result] = []
+        try:
+            with database.begin_transaction(commit_token=commit_token) as transaction:
+                results.append(body(transaction))
+        except CommitUnknownError as error:
+            if not results or error.facts.get("token") is None:
+                raise
+            if not database.was_committed(error.token):
+                raise ConflictError("The connection was lost, and the transaction was not committed") from None
+        return results[0]
 
     return run_once() if database.current_transaction() is not None else repeat(run_once)
 
@@ -85,6 +94,6 @@ def transactional(database: MiniDB, body: Callable[Parameters, Result]) -> Calla
 
     @functools.wraps(body)
     def call(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
-        return run(database, lambda _: body(*arguments, **named))
+        return run(database, lambda _: body(*arguments, **named), commit_token=False)
 
     return call

@@ -25,7 +25,14 @@ from typing import TYPE_CHECKING, Self
 from minidb.api.origin import caller
 from minidb.api.snapshots import OpenSnapshot
 from minidb.engines.port import ReadTransaction
-from minidb.exceptions import ForkedError, MiniDBError, ReadOnlyError, TransactionClosedError, UsageError
+from minidb.exceptions import (
+    CommitUnknownError,
+    ForkedError,
+    MiniDBError,
+    ReadOnlyError,
+    TransactionClosedError,
+    UsageError,
+)
 from minidb.tables.catalog import Catalog
 from minidb.tables.session import WriteSession
 
@@ -60,7 +67,13 @@ class Transaction:
     _state = _State.ROLLED_BACK  # until it has begun: what fails to begin needs no end
 
     def __init__(
-        self, database: Calls, connection: Connection | None, outer: Transaction | None, *, read_only: bool
+        self,
+        database: Calls,
+        connection: Connection | None,
+        outer: Transaction | None,
+        *,
+        read_only: bool,
+        commit_token: bool = False,
     ) -> None:
         """Begin. ``outer`` is what this one is a savepoint of; ``connection`` is given back at the end."""
         self.database = database
@@ -69,6 +82,7 @@ class Transaction:
         """The ids of the tables and indexes that were made in this transaction."""
         self.session: WriteSession | None = None
         self._connection = connection
+        self._has_token = commit_token
         self._outer = outer
         self._inner: weakref.ref[Transaction] | None = None
         self._thread = threading.get_ident()
@@ -259,7 +273,7 @@ class Transaction:
             if self._outer is not None:
                 self._finish_inside(self._outer)
             elif state is _State.COMMITTED and self.session is not None:
-                self.session.bytes.commit()
+                self._commit(self.session)
                 self.database.keep(self.session.catalog, self.made_here)
             else:
                 self.bytes.close()
@@ -275,6 +289,17 @@ class Transaction:
             if _log.isEnabledFor(logging.DEBUG):
                 duration_ms = round((time.monotonic() - self._began) * 1000, 3)
                 _log.debug("%s %s", self._kind(), self._state.value, extra={"duration_ms": duration_ms})
+
+    def _commit(self, session: WriteSession) -> None:
+        tokens = self.database.engine.commit_tokens if self._has_token else None
+        token = None if tokens is None else tokens.new()
+        try:
+            session.bytes.commit(token)
+        except CommitUnknownError as error:
+            error.facts["token"] = token
+            if token is not None:
+                error.hint = "ask db.was_committed(error.token)"
+            raise
 
     def _give_connection_back(self) -> None:
         if self._snapshot is not None:

@@ -71,6 +71,7 @@ class MemoryEngine:
     location = ":memory:"
     allot_ids = None
     read_newest = None
+    commit_tokens = None
 
     def __init__(self) -> None:
         self._spaces: dict[Space, _MemorySpace] = {CATALOG: _MemorySpace()}

@@ -192,11 +192,27 @@ class WriteTransaction(ReadTransaction, Protocol):
         """Whether nothing is left but to roll back: reads, writes and commit raise ``TransactionClosedError``."""
         ...
 
-    def commit(self) -> None:
-        """Make the writes durable and visible, all at once.
+    def commit(self, token: str | None = None) -> None:
+        """Make the writes durable and visible, all at once. ``token``: a new one of the engine's ``commit_tokens``.
 
         Raises ``ConflictError`` (surely not committed), ``CommitUnknownError``, ``StorageFullError`` (not committed) or
         another ``EngineError``. Whatever it raises, the transaction has ended.
+        """
+        ...
+
+
+class CommitTokens(Protocol):
+    """By what a transaction is found again when the answer of its commit was lost. Safe from any thread."""
+
+    def new(self) -> str:
+        """Return a token that nobody has. It holds no secret."""
+        ...
+
+    def was_committed(self, token: str) -> bool:
+        """Tell whether the transaction of a token was committed. If not, it never will be.
+
+        Waits for a commit that still runs, and for a store that answers. Raises ``UsageError`` for what is no token or
+        too old, ``WriteTimeoutError`` or ``EngineUnavailableError`` when it has waited in vain: ask again.
         """
         ...
 
@@ -228,6 +244,11 @@ class Engine(Protocol):
 
         A generation of -1 says nothing of the key: begin a snapshot. None where that is as quick at once.
         """
+        ...
+
+    @property
+    def commit_tokens(self) -> CommitTokens | None:
+        """The tokens of commits. None where no answer of a commit can be lost."""
         ...
 
     def begin_read(self) -> ReadTransaction:

@@ -110,9 +110,11 @@ class SpaceChanges:
 class Layer:
     """The changes since a savepoint, or since the transaction began."""
 
-    __slots__ = ("created", "dropped", "size_bytes", "spaces")
+    __slots__ = ("created", "dropped", "size_bytes", "spaces", "token")
 
     def __init__(self) -> None:
+        self.token: str | None = None
+        """By which the engine is asked later whether this was committed."""
         self.spaces: dict[Space, SpaceChanges] = {}
         self.created: set[Space] = set()
         self.dropped: set[Space] = set()
@@ -449,7 +451,7 @@ class BufferedTransaction:
         self._first = 0
         self._snapshot = _DoomedSnapshot(self.generation)  # what it would read is neither the old state nor the new
 
-    def commit(self) -> None:
+    def commit(self, token: str | None = None) -> None:
         if self._has_ended:
             return
         self._has_ended = True
@@ -461,6 +463,7 @@ class BufferedTransaction:
         except BaseException:
             self._base.rollback()
             raise
+        self._layers[-1].token = token
         self._base.commit(self._layers[-1])
         self._is_over = True
 

@@ -1,13 +1,14 @@
 add_space: INSERT INTO "minidb"."spaces" (name, number) VALUES (%b::text, %b::bigint)
 allot_ids: INSERT INTO "minidb"."ids" AS known (space, next) VALUES (%b::text, 1 + %b::bigint) ON CONFLICT (space) DO UPDATE SET next = known.next + %b::bigint RETURNING next
-begin_allotment: BEGIN ISOLATION LEVEL READ COMMITTED
 begin_read: BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY; SELECT generation, next_space FROM "minidb"."state"
+begin_read_committed: BEGIN ISOLATION LEVEL READ COMMITTED
 begin_read_on_standby: BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT generation, next_space FROM "minidb"."state"
 begin_state: INSERT INTO "minidb"."state" (generation, next_space) VALUES (0, 1)
 begin_write: BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT generation, next_space FROM "minidb"."state"
 commit: COMMIT
 drop_schema: DROP SCHEMA IF EXISTS "minidb" CASCADE
 flush: None
+forget_commits: DELETE FROM "minidb"."commits" WHERE key < %b
 forget_dropped: DELETE FROM "minidb"."dropped" WHERE number = %b::bigint
 forget_ids: DELETE FROM "minidb"."ids" WHERE space = %b::text
 is_laid_out: SELECT EXISTS (SELECT FROM information_schema.schemata WHERE schema_name = %b::text), EXISTS (SELECT FROM information_schema.tables WHERE table_schema = %b::text AND table_name = 'marks')
@@ -15,10 +16,12 @@ lay_out[0]: CREATE TABLE "minidb"."state" (generation bigint NOT NULL, next_spac
 lay_out[1]: CREATE TABLE "minidb"."spaces" (name text NOT NULL PRIMARY KEY, number bigint NOT NULL)
 lay_out[2]: CREATE TABLE "minidb"."dropped" (number bigint NOT NULL PRIMARY KEY, dropped_at timestamptz NOT NULL)
 lay_out[3]: CREATE TABLE "minidb"."ids" (space text NOT NULL PRIMARY KEY, next bigint NOT NULL)
-lay_out[4]: CREATE TABLE "minidb"."probe" (id uuid NOT NULL PRIMARY KEY, value bigint NOT NULL)
-lay_out[5]: CREATE TABLE "minidb"."marks" (name text NOT NULL PRIMARY KEY, value text NOT NULL)
+lay_out[4]: CREATE TABLE "minidb"."commits" (key bytea NOT NULL, value bytea NOT NULL, PRIMARY KEY (key ASC))
+lay_out[5]: CREATE TABLE "minidb"."probe" (id uuid NOT NULL PRIMARY KEY, value bigint NOT NULL)
+lay_out[6]: CREATE TABLE "minidb"."marks" (name text NOT NULL PRIMARY KEY, value text NOT NULL)
 long_dropped: SELECT number FROM "minidb"."dropped" WHERE dropped_at < now() - %b::bigint * interval '1 second'
 make_schema: CREATE SCHEMA "minidb"
+note_commit: INSERT INTO "minidb"."commits" (key, value) VALUES (%b, %b)
 note_dropped: INSERT INTO "minidb"."dropped" (number, dropped_at) VALUES (%b::bigint, now())
 probe.add: INSERT INTO "minidb"."probe" (id, value) VALUES (%b::uuid, 0)
 probe.begin: BEGIN ISOLATION LEVEL SERIALIZABLE
@@ -30,6 +33,7 @@ read_marks: SELECT name, value FROM "minidb"."marks"
 relax_commit: None
 remove_space: DELETE FROM "minidb"."spaces" WHERE name = %b::text
 set_mark: INSERT INTO "minidb"."marks" (name, value) VALUES (%b::text, %b::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+settle_commit: INSERT INTO "minidb"."commits" AS known (key, value) VALUES (%b, %b) ON CONFLICT (key) DO UPDATE SET value = known.value RETURNING value
 size: None
 spaces: SELECT name, number FROM "minidb"."spaces"
 space.clear: DELETE FROM "minidb"."space_7"

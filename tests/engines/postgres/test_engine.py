@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +13,7 @@ from contextlib import closing
 import psycopg
 import pytest
 from psycopg import sql
+from tests.engines.postgres.proxy import Proxy
 from tests.postgres_server import Server
 
 from minidb import MiniDB, Row
@@ -139,40 +138,6 @@ def test_every_client_sees_a_change_of_the_tables(postgres_url: str) -> None:
 
 
 # --- a connection that is lost ----------------------------------------------------------------------------------------
-
-
-class Proxy:
-    """Stands between a client and the server, and can cut their connection."""
-
-    def __init__(self, port: int) -> None:
-        self._server = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self.cut: str | None = None
-        """``"before"`` what the client says next, or ``"after"`` it: before what the server answers."""
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
-
-    def _pass_on(self, client: socket.socket) -> None:
-        with client, socket.create_connection(self._server) as server:
-            while True:
-                for source in select.select([client, server], [], [])[0]:
-                    data = source.recv(1 << 16)
-                    if not data:
-                        return
-                    if self.cut == ("after" if source is server else "before"):
-                        return  # what was said is kept
-                    (client if source is server else server).sendall(data)
-
-    def close(self) -> None:
-        self._listener.close()
 
 
 @pytest.mark.parametrize(("cut", "is_there"), [("before", False), ("after", True)])

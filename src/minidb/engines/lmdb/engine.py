@@ -22,6 +22,7 @@ class LmdbEngine:
     capabilities = Capabilities(name="lmdb", max_key_bytes=511, is_durable=True, has_many_writers=False)
     allot_ids = None
     read_newest = None
+    commit_tokens = None
 
     def __init__(self, location: str | os.PathLike[str], options: Options, *, spill_bytes: int = SPILL_BYTES) -> None:
         self._environment = registry.acquire(location, options)

@@ -49,9 +49,16 @@ _NO_GUESSING: Final = {
     "jit": "off",
 }
 
+_NO_GHOSTS: Final = {
+    # Of a client whose machine is gone the server hears nothing. By itself it would keep its locks for two hours.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+}
+
 POSTGRESQL: Final = Dialect(
     name="postgresql",
-    settings=_NO_GUESSING,
+    settings={**_NO_GUESSING, **_NO_GHOSTS},
     has_relaxed_commit=True,
     has_predicate_locks=True,
     has_standbys=True,

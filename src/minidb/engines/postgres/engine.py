@@ -12,6 +12,7 @@ from minidb.engines.postgres.address import read_address
 from minidb.engines.postgres.connections import Connections, ServerConnection
 from minidb.engines.postgres.ids import IdBlocks
 from minidb.engines.postgres.statements import Statements
+from minidb.engines.postgres.tokens import CommitTokens
 from minidb.engines.postgres.transactions import KnownSpaces, PostgresBase, PostgresSnapshot
 from minidb.engines.secret import Secret
 from minidb.engines.write_buffer import SPILL_BYTES, BufferedTransaction
@@ -69,6 +70,7 @@ class PostgresEngine:
         self._connections.give_back(connection)
         self._ids = IdBlocks(self._connections, statements)
         self.allot_ids = self._ids.allot
+        self.commit_tokens = CommitTokens(self._connections, statements, timeout_s=options.write_timeout_s)
         _engines.add(self)
 
     def begin_read(self) -> PostgresSnapshot:

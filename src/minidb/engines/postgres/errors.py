@@ -82,7 +82,7 @@ def translate_commit(error: psycopg.Error, shown: str, *, timeout_s: float | Non
     if is_lost(error) or error.sqlstate == "40003":
         return CommitUnknownError(
             "The connection was lost during the commit: the transaction may have been committed, or not",
-            hint="look whether what it wrote is there before it is run again",
+            hint="look whether what it wrote is there before it is run again, or begin such with commit_token=True",
             path=shown,
             sqlstate=error.sqlstate,
         )

@@ -68,7 +68,7 @@ class IdBlocks:
 
     def _ask_once(self, connection: ServerConnection, space: Space, count: int) -> int:
         statements = self._statements
-        opening = (statements.begin_allotment, *filter(None, (statements.relax_commit,)))
+        opening = (statements.begin_read_committed, *filter(None, (statements.relax_commit,)))
         connection.run_alone("; ".join(opening))
         row = connection.row(statements.allot_ids, space, Int8(count), Int8(count))
         assert row is not None, "an upsert that returns has one row"

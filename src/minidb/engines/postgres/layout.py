@@ -12,6 +12,7 @@ from minidb.engines.postgres.address import ISOLATION_PARAMETER
 from minidb.engines.postgres.connections import Connections, ServerConnection
 from minidb.engines.postgres.dialect import SMALLEST_VERSION
 from minidb.engines.postgres.statements import FORMAT, Probe, Statements
+from minidb.engines.postgres.tokens import oldest_key
 from minidb.exceptions import (
     ConflictError,
     EngineError,
@@ -173,13 +174,14 @@ def refuses_write_skew(one: ServerConnection, two: ServerConnection, probe: Prob
 
 
 def clear_away(connections: Connections, statements: Statements) -> None:
-    """Remove the tables of spaces that were dropped so long ago that no snapshot reads them."""
+    """Remove old tokens of commits, and the tables of spaces that no snapshot reads, so long ago were they dropped."""
     connection = connections.take()
     try:
         with suppress(ConflictError):  # with another program that does the same
             for (number,) in connection.rows(statements.long_dropped, DROPPED_FOR_S):
                 connection.run_alone(statements.drop_space(number))
                 connection.run([(statements.forget_dropped, (number,))])
+            connection.run([(statements.forget_commits, (oldest_key(),))])
     finally:
         connection.roll_back()
         connections.give_back(connection)

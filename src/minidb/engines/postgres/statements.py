@@ -9,6 +9,7 @@ another one.
     dropped  := number -> when                 tables that older snapshots may still read; removed later
     ids      := space -> next                  the next id to allot
     marks    := name -> value                  the format, and the server that was found to be serializable
+    commits  := token -> 1, or 0 for never      the commits that may be asked for
     probe    := id -> value                    empty but for the moments of a probe
     space_n  := key -> value
 
@@ -61,6 +62,7 @@ class Statements:
         self.schema = schema
         state, spaces, dropped = _name(schema, "state"), _name(schema, "spaces"), _name(schema, "dropped")
         ids, marks, probe = _name(schema, "ids"), _name(schema, "marks"), _name(schema, "probe")
+        commits = _name(schema, "commits")
         read_state = f"SELECT generation, next_space FROM {state}"  # noqa: S608  # as above
         self.begin_write = f"BEGIN ISOLATION LEVEL SERIALIZABLE; {read_state}"
         self.begin_read = f"BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY; {read_state}"
@@ -77,7 +79,7 @@ class Statements:
         self.long_dropped = f"SELECT number FROM {dropped} WHERE dropped_at < now() - %b::bigint * interval '1 second'"  # noqa: S608
         self.forget_dropped = f"DELETE FROM {dropped} WHERE number = %b::bigint"  # noqa: S608
 
-        self.begin_allotment = "BEGIN ISOLATION LEVEL READ COMMITTED"
+        self.begin_read_committed = "BEGIN ISOLATION LEVEL READ COMMITTED"
         # Whatever row has an id is flushed behind the allotment, in the same log: no need to wait for this one.
         self.relax_commit = "SET LOCAL synchronous_commit = off" if dialect.has_relaxed_commit else None
         # A commit that is waited for, with all that is before it in the log.
@@ -90,6 +92,14 @@ class Statements:
             f"INSERT INTO {ids} AS known (space, next) VALUES (%b::text, 1 + %b::bigint) "  # noqa: S608
             "ON CONFLICT (space) DO UPDATE SET next = known.next + %b::bigint RETURNING next"
         )
+
+        self.note_commit = f"INSERT INTO {commits} (key, value) VALUES (%b, %b)"  # noqa: S608  # as above
+        # Written also where it is found, so that whoever commits this has waited for what it found.
+        self.settle_commit = (
+            f"INSERT INTO {commits} AS known (key, value) VALUES (%b, %b) "  # noqa: S608
+            "ON CONFLICT (key) DO UPDATE SET value = known.value RETURNING value"
+        )
+        self.forget_commits = f"DELETE FROM {commits} WHERE key < %b"  # noqa: S608
 
         self.read_marks = f"SELECT name, value FROM {marks}"  # noqa: S608
         self.set_mark = (
@@ -113,6 +123,7 @@ class Statements:
             f"CREATE TABLE {spaces} (name text NOT NULL PRIMARY KEY, number bigint NOT NULL)",
             f"CREATE TABLE {dropped} (number bigint NOT NULL PRIMARY KEY, dropped_at timestamptz NOT NULL)",
             f"CREATE TABLE {ids} (space text NOT NULL PRIMARY KEY, next bigint NOT NULL)",
+            f"CREATE TABLE {commits} ({dialect.key_column})",
             f"CREATE TABLE {probe} (id uuid NOT NULL PRIMARY KEY, value bigint NOT NULL)",
             f"CREATE TABLE {marks} (name text NOT NULL PRIMARY KEY, value text NOT NULL)",
         )

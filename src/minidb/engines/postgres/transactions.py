@@ -12,6 +12,7 @@ from minidb.engines.port import Pair, Space
 from minidb.engines.postgres.arrays import ByteaArray
 from minidb.engines.postgres.connections import Connections, Line, ServerConnection, Statement, keep_inherited
 from minidb.engines.postgres.statements import SpaceStatements, Statements
+from minidb.engines.postgres.tokens import COMMITTED, key_of_new
 from minidb.engines.write_buffer import Layer, SpaceChanges
 from minidb.exceptions import ConflictError, EngineError, EngineUnavailableError, ForkedError
 
@@ -214,6 +215,8 @@ class PostgresBase:
             self._connections.give_back(connection)
 
     def _statements_of(self, changes: Layer) -> Iterator[Statement]:
+        if changes.token is not None:
+            yield self._statements.note_commit, (key_of_new(changes.token), COMMITTED)
         if changes.changes_catalog:
             yield from self._changes_of_spaces(sorted(changes.created), sorted(changes.dropped))
         # In one order by all, so that two transactions rarely wait for one another in a circle.
