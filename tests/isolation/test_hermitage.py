@@ -1,4 +1,7 @@
-"""The ten anomalies of the Hermitage catalogue: none comes about, on any engine.
+"""The ten anomalies of the Hermitage catalogue: none comes about where one writes at a time.
+
+Where many do, as on a server, writers conflict instead of being refused: ``minidb.testing.isolation`` plays the same
+anomalies there, on the engines' port.
 
 Two sessions, each a thread of its own, are led through the steps of each anomaly, one step at a time. A writer that
 comes while another one is at work is refused (the tests wait for nobody), does its steps afterwards, and then sees what

@@ -29,7 +29,7 @@ def list_append(*options: str) -> dict[str, Any]:  # Any: JSON
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [("--engine", "memory"), ("--processes", "1"), ("--processes", "2")])
+@pytest.mark.parametrize("options", [("--location", ":memory:"), ("--processes", "1"), ("--processes", "2")])
 def test_a_history_of_many_threads_and_processes_is_serializable(options: tuple[str, ...]) -> None:
     found = list_append("--transactions", "2000", *options)
     assert found["faults"] == 0, found
@@ -37,9 +37,19 @@ def test_a_history_of_many_threads_and_processes_is_serializable(options: tuple[
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["memory", "lmdb"])
-def test_reads_from_another_snapshot_than_the_writes_are_found(engine: str) -> None:
-    found = list_append("--transactions", "1000", "--engine", engine, "--control", "stale-reads")
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_a_history_of_eight_processes_on_a_server_is_serializable(postgres_url: str, seed: str) -> None:
+    shape = ("--processes", "8", "--threads", "1", "--transactions", "4000", "--seed", seed)
+    found = list_append("--location", postgres_url, *shape)
+    assert found["faults"] == 0, found
+    assert found["committed"] > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("location", ["", ":memory:", "postgresql"])
+def test_reads_from_another_snapshot_than_the_writes_are_found(location: str, request: pytest.FixtureRequest) -> None:
+    place = request.getfixturevalue("postgres_url") if location == "postgresql" else location
+    found = list_append("--transactions", "1000", "--location", place, "--control", "stale-reads")
     assert "in a circle" in found["first_faults"][0]
 
 

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import psycopg
-from psycopg.pq import ExecStatus, Format, TransactionStatus
+from psycopg.pq.abc import PGresult
 
 from minidb.engines.postgres.address import Address
-from minidb.engines.postgres.arrays import ByteaArray, ByteaArrayDumper
 from minidb.engines.postgres.dialect import POSTGRESQL, dialect_of
 from minidb.engines.postgres.errors import refusal, translate, translate_commit
-from minidb.exceptions import CommitUnknownError, MiniDBError
+from minidb.engines.postgres.parameters import Parameter
+from minidb.engines.postgres.wire import Line, Statement, Wire
+from minidb.exceptions import CommitUnknownError, ConflictError, MiniDBError
 from minidb.options import Options
 
 _log = logging.getLogger("minidb.engine")
@@ -37,28 +38,16 @@ SETTINGS: Final[Mapping[str, str]] = {
     "statement_timeout": "0",
 }
 
-PREPARED_STATEMENTS: Final = 2000
-"""So many stay prepared on a connection: a dozen for each space that it has used."""
-
-Statement = tuple[str, Sequence[object]]
-"""The text of a statement, and its parameters."""
-
-Answer = TypeVar("Answer")
-
-Line = tuple[Any, ...]  # Any: columns are what the statement asks for
-
 
 class ServerConnection:
     """One session on the server. One thread at a time."""
 
     __slots__ = (
         "__weakref__",
-        "_binary",
         "_connection",
         "_has_warned",
-        "_prepared",
         "_shown",
-        "_text",
+        "_wire",
         "dialect",
         "is_at_work",
         "is_standby",
@@ -69,115 +58,71 @@ class ServerConnection:
     def __init__(self, connection: psycopg.Connection[Line], shown: str, *, timeout_s: float) -> None:
         """``shown`` is what messages call the server; ``timeout_s`` what they say a lock was waited for."""
         self._connection = connection
+        self._wire = Wire(connection)
         self._shown = shown
         self._has_warned = False
-        self._prepared: set[bytes] = set()
         self.is_at_work = False
         """Whether a statement runs; also for ever after a signal's exception has cut one short."""
-        connection.adapters.register_dumper(ByteaArray, ByteaArrayDumper)  # first: a cursor takes a copy
-        self._binary = connection.cursor(binary=True)
-        self._text = connection.cursor()
         self.timeout_s = timeout_s
         self.version = ""
         """What the server says that it is."""
         self.dialect = POSTGRESQL
         self.is_standby = False
-        connection.prepare_threshold = 0
-        connection.prepared_max = PREPARED_STATEMENTS
         connection.add_notice_handler(self._notice)
 
     @property
     def is_clean(self) -> bool:
         """Whether the next transaction may use it."""
-        return not self.is_at_work and self._connection.pgconn.transaction_status == TransactionStatus.IDLE
+        return not self.is_at_work and self._wire.is_idle
 
-    # Statements go as bytes: psycopg asks for text that is a literal, as a guard against what a user might put into it.
-    # Here ``statements`` makes them all, of nothing but identifiers.
-    #
-    # An error is raised where psycopg's own is no longer handled, and from a list: held by a variable of the frame
-    # that raises it, it would keep that frame alive, and with it the whole engine.
-
-    def begin(self, statement: str) -> tuple[int, int]:
+    def begin(self, statement: str, read_state: str) -> tuple[int, int]:
         """Begin a transaction, and return the state that it begins on: the generation, and the next space's number."""
+        _, ((generation, next_space),) = self.run([(statement, ()), (read_state, ())])
+        return generation, next_space
 
-        def run() -> Line:
-            self._text.execute(statement.encode(), (), prepare=False)
-            self._text.nextset()
-            return self._text.fetchone() or (0, 0)
-
-        generation, next_space = self._answer(run)
-        return int(generation), int(next_space)
-
-    def rows(self, statement: str, *parameters: object) -> list[Line]:
+    def rows(self, statement: str, *parameters: Parameter) -> list[Line]:
         """Run a statement, and return the rows of its answer."""
-        return self._answer(lambda: self._binary.execute(statement.encode(), parameters).fetchall())
+        return self.run([(statement, parameters)])[0]
 
-    def row(self, statement: str, *parameters: object) -> Line | None:
+    def row(self, statement: str, *parameters: Parameter) -> Line | None:
         """Run a statement, and return the first row of its answer."""
-        return self._answer(lambda: self._binary.execute(statement.encode(), parameters).fetchone())
+        rows = self.rows(statement, *parameters)
+        return rows[0] if rows else None
 
-    def read_newest(self, number: int, statement: str, key: bytes) -> tuple[int, bytes | None] | None:
-        """Return a generation and a value by a statement of the space of a number; None if that failed.
-
-        By libpq's own call, which waits without looking at signals: 33 µs, and 53 by psycopg's cursor.
-        """
-        try:
-            server = self._connection.pgconn
-            name = b"newest_%d" % number
-            if name not in self._prepared:
-                if server.prepare(name, statement.encode()).status != ExecStatus.COMMAND_OK:
-                    return None
-                self._prepared.add(name)
-            result = server.exec_prepared(name, [key], [Format.BINARY], Format.BINARY)
-            generation = result.get_value(0, 0) if result.status == ExecStatus.TUPLES_OK else None
-            return None if generation is None else (int.from_bytes(generation, "big"), result.get_value(0, 1))
-        except psycopg.Error:
+    def read_newest(self, statement: str, key: bytes) -> tuple[int, bytes | None] | None:
+        """Return a generation and a value by a statement that asks for both; None if that failed."""
+        answer = self._wire.ask_at_once(statement, key)
+        generation = None if answer is None else answer.get_value(0, 0)
+        if answer is None or generation is None:
             return None
+        return int.from_bytes(generation, "big"), answer.get_value(0, 1)
 
     def run_alone(self, *statements: str) -> None:
         """Run statements one after another, each a transaction of its own unless they say otherwise."""
-
-        def run() -> None:
-            for statement in statements:
-                self._text.execute(statement.encode(), (), prepare=False)
-
-        self._answer(run)
-
-    def _answer(self, work: Callable[[], Answer]) -> Answer:
-        failures: list[MiniDBError] = []
-        self.is_at_work = True  # and stays so where a signal's exception cuts it short: nobody knows what comes next
-        try:
-            answer = work()
-        except psycopg.Error as error:
-            failures.append(self._failure(error))
-        else:
-            self.is_at_work = False
-            return answer
-        self.is_at_work = False
-        raise failures.pop()
+        for statement in statements:
+            self.run([(statement, ())])
 
     def wait_for_locks(self, timeout_s: float) -> None:
         """Wait no longer for a lock in the rest of the transaction."""
-        self.row("SELECT set_config('lock_timeout', %b::text, true)", _milliseconds(timeout_s))
+        self.row("SELECT set_config('lock_timeout', $1::text, true)", _milliseconds(timeout_s))
 
-    def run(self, statements: Iterable[Statement]) -> None:
-        """Run statements, all in one pipeline. After the first that fails, none runs."""
-        failures = self._run_all(statements, self._failure)
-        if failures:
-            raise failures.pop()
+    def run(self, statements: Iterable[Statement]) -> list[list[Line]]:
+        """Run statements, all in one pipeline, and return the rows of each. After the first that fails, none runs."""
+        return list(map(self._wire.lines, self._run(statements, self._failure)))
 
-    def commit(self, statements: Iterable[Statement]) -> None:
+    def commit(self, statements: Iterable[Statement]) -> list[list[Line]]:
         """Run statements and commit, all in one pipeline. Raises ``CommitUnknownError`` where no answer came."""
         self._has_warned = False
-        failures = self._run_all((*statements, ("COMMIT", ())), self._commit_failure)
-        if failures:
-            raise failures.pop()
+        answers = self._run(chain(statements, [("COMMIT", ())]), self._commit_failure)
+        if answers[-1].command_status == b"ROLLBACK":  # so it answers where a statement had failed before
+            raise ConflictError("The transaction had met another one before, and was not committed")
         if self._has_warned:
             raise CommitUnknownError(
                 "The server warned while it committed: a standby may not have the transaction yet",
                 hint="somebody has ended its wait for the standby; the transaction is committed on the primary",
                 path=self._shown,
             )
+        return list(map(self._wire.lines, answers))
 
     def roll_back(self) -> None:
         """End the transaction, if one is open; a connection on which that cannot be done is closed."""
@@ -193,23 +138,22 @@ class ServerConnection:
         """Close the session. May be called again."""
         self._connection.close()
 
-    def _run_all(
+    def _run(
         self, statements: Iterable[Statement], translated: Callable[[psycopg.Error], MiniDBError]
-    ) -> list[MiniDBError]:
-        """Run statements in one pipeline, and return the first failure, if there is one."""
+    ) -> list[PGresult]:
+        # An error is raised where psycopg's own is no longer handled, and from a list: held by a variable of the frame
+        # that raises it, it would keep that frame alive, and with it the whole engine.
         failures: list[MiniDBError] = []
-        self.is_at_work = True  # as in _answer
+        self.is_at_work = True  # and stays so where a signal's exception cuts it short: nobody knows what comes next
         try:
-            with self._connection.pipeline():
-                try:
-                    for statement, parameters in statements:
-                        self._binary.execute(statement.encode(), parameters)
-                except psycopg.Error as error:  # caught inside, since psycopg would log what leaves the block
-                    failures.append(translated(error))
+            answers = self._wire.exchange(statements)
         except psycopg.Error as error:
             failures.append(translated(error))
+        else:
+            self.is_at_work = False
+            return answers
         self.is_at_work = False
-        return failures[:1]
+        raise failures.pop()
 
     def _failure(self, error: psycopg.Error) -> MiniDBError:
         return translate(error, self._shown, timeout_s=self.timeout_s)
@@ -287,7 +231,8 @@ class Connections:
                 settings["synchronous_commit"] = "off"
             elif synchronous_commit == "off":
                 settings["synchronous_commit"] = "on"  # what is stronger stays as the server has it
-        calls = ", ".join("set_config(%b::text, %b::text, false)" for _ in settings)
+        places = range(1, 2 * len(settings), 2)
+        calls = ", ".join(f"set_config(${place}::text, ${place + 1}::text, false)" for place in places)
         connection.row(f"SELECT {calls}", *chain.from_iterable(settings.items()))
         if connection.dialect.has_standbys:
             row = connection.row("SELECT pg_is_in_recovery()")

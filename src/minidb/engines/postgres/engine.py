@@ -95,7 +95,7 @@ class PostgresEngine:
             return -1, None
         connection = self._connections.take()
         try:
-            found = connection.read_newest(statements.number, statements.newest, key)
+            found = connection.read_newest(statements.newest, key)
         finally:
             self._connections.give_back(connection)
         return (-1, None) if found is None else found  # the long way finds out what it is
@@ -103,7 +103,7 @@ class PostgresEngine:
     def _begin(self, *, is_write: bool) -> tuple[ServerConnection, int, int]:
         connection = self._connections.take()
         try:
-            return (connection, *connection.begin(self._beginning(connection, is_write=is_write)))
+            return (connection, *self._begin_on(connection, is_write=is_write))
         except EngineUnavailableError:
             # It was lost while it was idle, as after a failover. Nothing was begun, so another one may try.
             self._connections.give_back(connection)
@@ -114,21 +114,23 @@ class PostgresEngine:
             raise
         connection = self._connections.open()
         try:
-            return (connection, *connection.begin(self._beginning(connection, is_write=is_write)))
+            return (connection, *self._begin_on(connection, is_write=is_write))
         except BaseException:
             connection.roll_back()
             self._connections.give_back(connection)
             raise
 
-    def _beginning(self, connection: ServerConnection, *, is_write: bool) -> str:
+    def _begin_on(self, connection: ServerConnection, *, is_write: bool) -> tuple[int, int]:
+        statements = self._statements
         if is_write:
             if connection.is_standby:
                 raise ReadOnlyError(
                     "The server takes no writes: it is a standby",
                     hint="add target_session_attrs=read-write and all hosts to the URL",
                 )
-            return self._statements.begin_write
-        return self._statements.begin_read_on_standby if connection.is_standby else self._statements.begin_read
+            return connection.begin(statements.begin_write, statements.read_state)
+        begin = statements.begin_read_on_standby if connection.is_standby else statements.begin_read
+        return connection.begin(begin, statements.read_state)
 
     def _spaces_of(self, connection: ServerConnection, generation: int) -> KnownSpaces:
         known = self._known
@@ -151,7 +153,7 @@ class PostgresEngine:
         if self._statements.flush is not None:
             connection = self._connections.take()
             try:
-                connection.run_alone(*self._statements.flush)
+                connection.run([(statement, ()) for statement in self._statements.flush])
             finally:
                 connection.roll_back()
                 self._connections.give_back(connection)

@@ -11,8 +11,6 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from psycopg.types.numeric import Int8
-
 from minidb.engines.port import Space
 from minidb.engines.postgres.connections import Connections, ServerConnection
 from minidb.engines.postgres.statements import Statements
@@ -69,8 +67,12 @@ class IdBlocks:
     def _ask_once(self, connection: ServerConnection, space: Space, count: int) -> int:
         statements = self._statements
         opening = (statements.begin_read_committed, *filter(None, (statements.relax_commit,)))
-        connection.run_alone("; ".join(opening))
-        row = connection.row(statements.allot_ids, space, Int8(count), Int8(count))
-        assert row is not None, "an upsert that returns has one row"
-        connection.run_alone(statements.commit)
-        return int(row[0]) - count
+        rows = connection.run(
+            [
+                *((statement, ()) for statement in opening),
+                (statements.allot_ids, (space, count)),
+                (statements.commit, ()),
+            ]
+        )
+        ((next_id,),) = rows[-2]
+        return int(next_id) - count

@@ -13,6 +13,7 @@ from minidb.engines.postgres.connections import Connections, ServerConnection
 from minidb.engines.postgres.dialect import SMALLEST_VERSION
 from minidb.engines.postgres.statements import FORMAT, Probe, Statements
 from minidb.engines.postgres.tokens import oldest_key
+from minidb.engines.postgres.wire import Statement
 from minidb.exceptions import (
     ConflictError,
     EngineError,
@@ -52,7 +53,7 @@ def prepare(connection: ServerConnection, statements: Statements, shown: str, *,
     Raises ``EngineUnavailableError`` where there is none, ``UnsupportedFormatError`` where it is another's.
     """
     for attempt in range(1, ATTEMPTS + 1):
-        row = connection.row(statements.is_laid_out, statements.schema, statements.schema)
+        row = connection.row(statements.is_laid_out, statements.schema)
         has_schema, has_marks = row or (False, False)
         if has_marks:
             break
@@ -83,7 +84,7 @@ def _lay_out(connection: ServerConnection, statements: Statements, *, has_schema
         parts.insert(0, statements.make_schema)
     is_atomic = statements.dialect.has_tables_in_transactions
     connection.run_alone(*(["BEGIN", *parts] if is_atomic else parts))
-    last = [
+    last: list[Statement] = [
         (statements.add_space, (CATALOG, 0)),
         (statements.set_mark, (_FORMAT_MARK, FORMAT)),  # by which others know that all is there
     ]
@@ -153,15 +154,15 @@ def require_serializable(
 
 def refuses_write_skew(one: ServerConnection, two: ServerConnection, probe: Probe) -> bool:
     """Run two transactions of which each reads what the other writes, and tell whether one of them was refused."""
-    first, second = uuid.uuid4(), uuid.uuid4()
-    one.run([(probe.add, (first,)), (probe.add, (second,))])
+    first, second = uuid.uuid4().bytes, uuid.uuid4().bytes
+    one.run([(probe.add, (first, b"0")), (probe.add, (second, b"0"))])
     try:
         one.run_alone(probe.begin)
         two.run_alone(probe.begin)
         one.row(probe.read, first)
         two.row(probe.read, second)
-        one.run([(probe.write, (second,))])
-        two.run([(probe.write, (first,))])
+        one.run([(probe.write, (second, b"1"))])
+        two.run([(probe.write, (first, b"1"))])
         one.commit([])
         two.commit([])
     except ConflictError:

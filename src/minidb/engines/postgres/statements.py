@@ -1,8 +1,8 @@
 """Every statement that the engine sends, for one dialect and one schema.
 
-Names are identifiers made by ``psycopg.sql``; values are parameters, sent in binary. Each name is qualified by the
-schema, and the search path holds the server's own functions alone, so that nobody's table or function is taken for
-another one.
+Names are identifiers made by ``psycopg.sql``; values are parameters, ``$1`` and so on, sent in binary. Each name is
+qualified by the schema, and the search path holds the server's own functions alone, so that nobody's table or function
+is taken for another one.
 
     state    := (generation, next_space)      one row: raised with each change of the spaces or the catalog
     spaces   := name -> number                 the table of a space is space_<number>
@@ -10,7 +10,7 @@ another one.
     ids      := space -> next                  the next id to allot
     marks    := name -> value                  the format, and the server that was found to be serializable
     commits  := token -> 1, or 0 for never      the commits that may be asked for
-    probe    := id -> value                    empty but for the moments of a probe
+    probe    := key -> value                   empty but for the moments of a probe
     space_n  := key -> value
 
 Every name and column is stored on the server: never rename.
@@ -35,23 +35,21 @@ class SpaceStatements:
     def __init__(self, schema: str, number: int) -> None:
         self.number = number
         self._table = table = _name(schema, f"space_{number}")
-        pairs = "FROM unnest(%b::bytea[], %b::bytea[]) AS new (key, value)"
-        self.get = f"SELECT value FROM {table} WHERE key = %b"  # noqa: S608  # here and below: names made by psycopg.sql
-        # For libpq itself, whose parameters are $1 and whose percent signs stand alone.
-        newest = f"SELECT generation, (SELECT value FROM {table} WHERE key = $1) FROM {_name(schema, 'state')}"  # noqa: S608
-        self.newest = newest.replace("%%", "%")
-        self.get_many = f"SELECT key, value FROM {table} WHERE key = ANY(%b::bytea[])"  # noqa: S608
+        pairs = "FROM unnest($1::bytea[], $2::bytea[]) AS new (key, value)"
+        self.get = f"SELECT value FROM {table} WHERE key = $1"  # noqa: S608  # here and below: names made by psycopg.sql
+        self.newest = f"SELECT generation, (SELECT value FROM {table} WHERE key = $1) FROM {_name(schema, 'state')}"  # noqa: S608
+        self.get_many = f"SELECT key, value FROM {table} WHERE key = ANY($1::bytea[])"  # noqa: S608
         self.count = f"SELECT count(*) FROM {table}"  # noqa: S608
         self.insert = f"INSERT INTO {table} (key, value) SELECT key, value {pairs}"
         self.put = f"{self.insert} ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-        self.delete = f"DELETE FROM {table} WHERE key = ANY(%b::bytea[])"  # noqa: S608
+        self.delete = f"DELETE FROM {table} WHERE key = ANY($1::bytea[])"  # noqa: S608
         self.clear = f"DELETE FROM {table}"  # noqa: S608
 
     def page(self, columns: str, *, reverse: bool, has_stop: bool) -> str:
         """Return what reads a page of a scan. Its parameters: the start, the stop if there is one, and the length."""
-        inside = "key >= %b AND key < %b" if has_stop else "key >= %b"
+        inside, length = ("key >= $1 AND key < $2", "$3") if has_stop else ("key >= $1", "$2")
         order = "key DESC" if reverse else "key"
-        return f"SELECT {columns} FROM {self._table} WHERE {inside} ORDER BY {order} LIMIT %b"  # noqa: S608
+        return f"SELECT {columns} FROM {self._table} WHERE {inside} ORDER BY {order} LIMIT {length}::bigint"  # noqa: S608
 
 
 class Statements:
@@ -63,21 +61,21 @@ class Statements:
         state, spaces, dropped = _name(schema, "state"), _name(schema, "spaces"), _name(schema, "dropped")
         ids, marks, probe = _name(schema, "ids"), _name(schema, "marks"), _name(schema, "probe")
         commits = _name(schema, "commits")
-        read_state = f"SELECT generation, next_space FROM {state}"  # noqa: S608  # as above
-        self.begin_write = f"BEGIN ISOLATION LEVEL SERIALIZABLE; {read_state}"
-        self.begin_read = f"BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY; {read_state}"
+        self.begin_write = "BEGIN ISOLATION LEVEL SERIALIZABLE"
+        self.begin_read = "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY"
         # A standby knows nothing of the conflicts on its primary, and refuses to be serializable.
-        self.begin_read_on_standby = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {read_state}"
+        self.begin_read_on_standby = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        self.read_state = f"SELECT generation, next_space FROM {state}"  # noqa: S608  # as above
         self.commit = "COMMIT"
 
         self.spaces = f"SELECT name, number FROM {spaces}"  # noqa: S608
-        self.raise_generation = f"UPDATE {state} SET generation = generation + 1, next_space = next_space + %b::bigint"  # noqa: S608
-        self.add_space = f"INSERT INTO {spaces} (name, number) VALUES (%b::text, %b::bigint)"  # noqa: S608
-        self.remove_space = f"DELETE FROM {spaces} WHERE name = %b::text"  # noqa: S608
-        self.note_dropped = f"INSERT INTO {dropped} (number, dropped_at) VALUES (%b::bigint, now())"  # noqa: S608
-        self.forget_ids = f"DELETE FROM {ids} WHERE space = %b::text"  # noqa: S608
-        self.long_dropped = f"SELECT number FROM {dropped} WHERE dropped_at < now() - %b::bigint * interval '1 second'"  # noqa: S608
-        self.forget_dropped = f"DELETE FROM {dropped} WHERE number = %b::bigint"  # noqa: S608
+        self.raise_generation = f"UPDATE {state} SET generation = generation + 1, next_space = next_space + $1::bigint"  # noqa: S608
+        self.add_space = f"INSERT INTO {spaces} (name, number) VALUES ($1::text, $2::bigint)"  # noqa: S608
+        self.remove_space = f"DELETE FROM {spaces} WHERE name = $1::text"  # noqa: S608
+        self.note_dropped = f"INSERT INTO {dropped} (number, dropped_at) VALUES ($1::bigint, now())"  # noqa: S608
+        self.forget_ids = f"DELETE FROM {ids} WHERE space = $1::text"  # noqa: S608
+        self.long_dropped = f"SELECT number FROM {dropped} WHERE dropped_at < now() - $1::bigint * interval '1 second'"  # noqa: S608
+        self.forget_dropped = f"DELETE FROM {dropped} WHERE number = $1::bigint"  # noqa: S608
 
         self.begin_read_committed = "BEGIN ISOLATION LEVEL READ COMMITTED"
         # Whatever row has an id is flushed behind the allotment, in the same log: no need to wait for this one.
@@ -89,32 +87,32 @@ class Statements:
             else None
         )
         self.allot_ids = (
-            f"INSERT INTO {ids} AS known (space, next) VALUES (%b::text, 1 + %b::bigint) "  # noqa: S608
-            "ON CONFLICT (space) DO UPDATE SET next = known.next + %b::bigint RETURNING next"
+            f"INSERT INTO {ids} AS known (space, next) VALUES ($1::text, 1 + $2::bigint) "  # noqa: S608
+            "ON CONFLICT (space) DO UPDATE SET next = known.next + $2::bigint RETURNING next"
         )
 
-        self.note_commit = f"INSERT INTO {commits} (key, value) VALUES (%b, %b)"  # noqa: S608  # as above
+        self.note_commit = f"INSERT INTO {commits} (key, value) VALUES ($1, $2)"  # noqa: S608  # as above
         # Written also where it is found, so that whoever commits this has waited for what it found.
         self.settle_commit = (
-            f"INSERT INTO {commits} AS known (key, value) VALUES (%b, %b) "  # noqa: S608
+            f"INSERT INTO {commits} AS known (key, value) VALUES ($1, $2) "  # noqa: S608
             "ON CONFLICT (key) DO UPDATE SET value = known.value RETURNING value"
         )
-        self.forget_commits = f"DELETE FROM {commits} WHERE key < %b"  # noqa: S608
+        self.forget_commits = f"DELETE FROM {commits} WHERE key < $1"  # noqa: S608
 
         self.read_marks = f"SELECT name, value FROM {marks}"  # noqa: S608
         self.set_mark = (
-            f"INSERT INTO {marks} (name, value) VALUES (%b::text, %b::text) "  # noqa: S608
+            f"INSERT INTO {marks} (name, value) VALUES ($1::text, $2::text) "  # noqa: S608
             "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         )
         self.size = (
             "SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class WHERE relkind = 'r' "
-            "AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %b::text)"
+            "AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1::text)"
             if dialect.has_size
             else None
         )
         self.is_laid_out = (
-            "SELECT EXISTS (SELECT FROM information_schema.schemata WHERE schema_name = %b::text), "
-            "EXISTS (SELECT FROM information_schema.tables WHERE table_schema = %b::text AND table_name = 'marks')"
+            "SELECT EXISTS (SELECT FROM information_schema.schemata WHERE schema_name = $1::text), "
+            "EXISTS (SELECT FROM information_schema.tables WHERE table_schema = $1::text AND table_name = 'marks')"
         )
         self.make_schema = f"CREATE SCHEMA {_name(schema)}"
         self.drop_schema = f"DROP SCHEMA IF EXISTS {_name(schema)} CASCADE"
@@ -124,16 +122,16 @@ class Statements:
             f"CREATE TABLE {dropped} (number bigint NOT NULL PRIMARY KEY, dropped_at timestamptz NOT NULL)",
             f"CREATE TABLE {ids} (space text NOT NULL PRIMARY KEY, next bigint NOT NULL)",
             f"CREATE TABLE {commits} ({dialect.key_column})",
-            f"CREATE TABLE {probe} (id uuid NOT NULL PRIMARY KEY, value bigint NOT NULL)",
+            f"CREATE TABLE {probe} ({dialect.key_column})",
             f"CREATE TABLE {marks} (name text NOT NULL PRIMARY KEY, value text NOT NULL)",
         )
         self.begin_state = f"INSERT INTO {state} (generation, next_space) VALUES (0, 1)"  # noqa: S608
         self.probe = Probe(
-            add=f"INSERT INTO {probe} (id, value) VALUES (%b::uuid, 0)",  # noqa: S608
+            add=f"INSERT INTO {probe} (key, value) VALUES ($1, $2)",  # noqa: S608
             begin="BEGIN ISOLATION LEVEL SERIALIZABLE",
-            read=f"SELECT value FROM {probe} WHERE id = %b::uuid",  # noqa: S608
-            write=f"UPDATE {probe} SET value = value + 1 WHERE id = %b::uuid",  # noqa: S608
-            remove=f"DELETE FROM {probe} WHERE id = ANY(%b::uuid[])",  # noqa: S608
+            read=f"SELECT value FROM {probe} WHERE key = $1",  # noqa: S608
+            write=f"UPDATE {probe} SET value = $2 WHERE key = $1",  # noqa: S608
+            remove=f"DELETE FROM {probe} WHERE key = ANY($1::bytea[])",  # noqa: S608
         )
 
     def space(self, number: int) -> SpaceStatements:
@@ -162,5 +160,4 @@ class Probe:
 
 
 def _name(*parts: str) -> str:
-    # A percent sign would be taken for the place of a parameter.
-    return sql.Identifier(*parts).as_string().replace("%", "%%")
+    return sql.Identifier(*parts).as_string()

@@ -91,12 +91,11 @@ class CommitTokens:
             self._connections.give_back(connection)
 
     def _settle_once(self, connection: ServerConnection, key: bytes) -> bool:
-        connection.run_alone(self._statements.begin_read_committed)
-        row = connection.row(self._statements.settle_commit, key, NEVER)
-        assert row is not None, "an upsert that returns has one row"
-        # What it found was written again, so that this waits for every standby that the commit itself waited for.
-        connection.commit([])
-        return bool(row[0] == COMMITTED)
+        # What is found is written again, so that this waits for every standby that the commit itself waited for.
+        statements = self._statements
+        rows = connection.commit([(statements.begin_read_committed, ()), (statements.settle_commit, (key, NEVER))])
+        ((value,),) = rows[1]
+        return bool(value == COMMITTED)
 
 
 def oldest_key() -> bytes:

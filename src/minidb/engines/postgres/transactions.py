@@ -6,13 +6,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, cast
 
-from psycopg.types.numeric import Int8
-
 from minidb.engines.port import Pair, Space
-from minidb.engines.postgres.arrays import ByteaArray
-from minidb.engines.postgres.connections import Connections, Line, ServerConnection, Statement, keep_inherited
+from minidb.engines.postgres.connections import Connections, ServerConnection, keep_inherited
 from minidb.engines.postgres.statements import SpaceStatements, Statements
 from minidb.engines.postgres.tokens import COMMITTED, key_of_new
+from minidb.engines.postgres.wire import Line, Statement
 from minidb.engines.write_buffer import Layer, SpaceChanges
 from minidb.exceptions import ConflictError, EngineError, EngineUnavailableError, ForkedError
 
@@ -55,7 +53,7 @@ class PostgresSnapshot:
         connection, statements = self.live(), self._space(space)
         found: dict[bytes, bytes] = {}
         for start in range(0, len(keys), BATCH):
-            found.update(connection.rows(statements.get_many, ByteaArray(keys[start : start + BATCH])))
+            found.update(connection.rows(statements.get_many, keys[start : start + BATCH]))
         return list(map(found.get, keys))
 
     def scan(
@@ -109,7 +107,7 @@ class PostgresSnapshot:
             asked = min(size, remaining, LARGEST_PAGE)
             statement = statements.page(columns, reverse=reverse, has_stop=stop is not None)
             bounds = (low,) if stop is None else (low, stop)
-            page = self.live().rows(statement, *bounds, Int8(asked))
+            page = self.live().rows(statement, *bounds, asked)
             if page:
                 yield page
             if len(page) < asked:
@@ -228,17 +226,17 @@ class PostgresBase:
     def _changes_of_spaces(self, created: Sequence[Space], dropped: Sequence[Space]) -> Iterator[Statement]:
         statements, spaces = self._statements, self.snapshot.known
         # First: of two transactions that change spaces at once, the second learns it here.
-        yield statements.raise_generation, (Int8(len(created)),)
+        yield statements.raise_generation, (len(created),)
         for space in dropped:
             yield statements.remove_space, (space,)
-            yield statements.note_dropped, (Int8(spaces.pop(space).number),)
+            yield statements.note_dropped, (spaces.pop(space).number,)
             yield statements.forget_ids, (space,)
         for space in created:
             number, self._next_space = self._next_space, self._next_space + 1
             spaces[space] = statements.space(number)
             for statement in statements.make_space(number):
                 yield statement, ()
-            yield statements.add_space, (space, Int8(number))
+            yield statements.add_space, (space, number)
 
 
 def _changes_of(statements: SpaceStatements, changes: SpaceChanges, *, is_fresh: bool) -> Iterator[Statement]:
@@ -247,7 +245,7 @@ def _changes_of(statements: SpaceStatements, changes: SpaceChanges, *, is_fresh:
         yield statements.clear, ()
     gone = sorted(key for key, value in changes.items.items() if value is None)
     for start in range(0, len(gone), BATCH):
-        yield statements.delete, (ByteaArray(gone[start : start + BATCH]),)
+        yield statements.delete, (gone[start : start + BATCH],)
     items = changes.items
     if gone:
         items = {key: value for key, value in items.items() if value is not None}
@@ -260,4 +258,4 @@ def _changes_of(statements: SpaceStatements, changes: SpaceChanges, *, is_fresh:
         step = BATCH if weight <= BATCH_BYTES else max(1, BATCH * BATCH_BYTES // weight)
         for first in range(start, stop, step):
             last = min(first + step, stop)
-            yield statement, (ByteaArray(keys[first:last]), ByteaArray(values[first:last]))
+            yield statement, (keys[first:last], values[first:last])
