@@ -16,7 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +47,10 @@ SETTINGS: Final = {
 }
 
 
+DEBIAN_PROGRAMS: Final = Path("/usr/lib/postgresql/15/bin")
+"""Where Debian 12 has a server, if one is installed. It speaks TLS, which that of the wheel does not."""
+
+
 @dataclass(frozen=True)
 class Server:
     """A running server."""
@@ -54,6 +58,9 @@ class Server:
     port: int
     process: subprocess.Popen[bytes]
     folder: Path
+    programs: Path
+    become: Callable[[], None]
+    """What makes a new process that of the server's user."""
 
     def url(self, schema: str = "minidb", **parameters: str) -> str:
         """Return where a database of this name is."""
@@ -71,28 +78,67 @@ class Server:
 
 
 @contextmanager
-def running_server(**settings: str) -> Iterator[Server]:
-    """Run a new server for a ``with`` block."""
+def running_server(
+    *, programs: Path | None = None, files: Mapping[str, bytes] | None = None, **settings: str
+) -> Iterator[Server]:
+    """Run a new server for a ``with`` block.
+
+    ``programs`` are another server's than the wheel's; ``files`` are laid into its data, for nobody else to read.
+    """
+    with _folder() as (folder, become):
+        programs = programs or wheel_programs(folder)
+        data = folder / "data"
+        run(become, programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        for name, content in (files or {}).items():
+            _write_for_server(data, name, content)
+        with _serving(folder, programs, become, settings) as server:
+            yield server
+
+
+@contextmanager
+def running_standby(primary: Server) -> Iterator[Server]:
+    """Run a server that follows another one, which REQUIRES ``wal_level = replica`` there, for a ``with`` block."""
+    with _folder() as (folder, become):
+        programs = wheel_programs(folder)
+        source = ("-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres")
+        run(become, programs / "pg_basebackup", *source, "-D", folder / "data", "-X", "stream", "-R", "-c", "fast")
+        with _serving(folder, programs, become, {}) as server:
+            yield server
+
+
+@contextmanager
+def _folder() -> Iterator[tuple[Path, Callable[[], None]]]:
     folder = Path(tempfile.mkdtemp(prefix="minidb-postgres-", dir="/tmp"))  # others must reach it
     try:
-        become = _owner(folder)
-        programs = _programs(folder) / WHEEL[0] / "pginstall" / "bin"
-        data = folder / "data"
-        _run(become, programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-        port = _free_port()
-        lines = [f"{name} = '{value}'\n" for name, value in {**SETTINGS, **settings, "port": str(port)}.items()]
-        with (data / "postgresql.conf").open("a") as file:
-            file.writelines(lines)
-        with (folder / "server.log").open("wb") as log:
-            process = _start(become, log, programs / "postgres", "-D", data)
-        server = Server(port, process, folder)
-        try:
-            _wait_until_ready(server)
-            yield server
-        finally:
-            stop(server)
+        yield folder, owner(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _serving(folder: Path, programs: Path, become: Callable[[], None], settings: Mapping[str, str]) -> Iterator[Server]:
+    data = folder / "data"
+    port = free_port()
+    known = SETTINGS if not (data / "standby.signal").exists() else {}  # otherwise its primary's
+    lines = [f"{name} = '{value}'\n" for name, value in {**known, **settings, "port": str(port)}.items()]
+    with (data / "postgresql.conf").open("a") as file:
+        file.writelines(lines)
+    with (folder / "server.log").open("wb") as log:
+        process = start(become, log, programs / "postgres", "-D", data)
+    server = Server(port, process, folder, programs, become)
+    try:
+        _wait_until_ready(server)
+        yield server
+    finally:
+        stop(server)
+
+
+def _write_for_server(data: Path, name: str, content: bytes) -> None:
+    path = data / name
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+    owner_of_data = data.stat()
+    os.chown(path, owner_of_data.st_uid, owner_of_data.st_gid)
 
 
 def stop(server: Server) -> None:
@@ -102,7 +148,7 @@ def stop(server: Server) -> None:
         server.process.wait(START_WAIT_S)
 
 
-def _owner(folder: Path) -> Callable[[], None]:
+def owner(folder: Path) -> Callable[[], None]:
     """Give the folder to who may run a server, and return what makes a new process theirs."""
     libc = ctypes.CDLL(None)
     if os.getuid() != 0:
@@ -119,10 +165,10 @@ def _owner(folder: Path) -> Callable[[], None]:
     return become
 
 
-def _programs(folder: Path) -> Path:
-    """Return where the wheel's files are, and the server's user can reach them: root's environments may be closed."""
+def wheel_programs(folder: Path) -> Path:
+    """Return where the wheel's programs are and the server's user can reach them: root's environments may be closed."""
     if os.getuid() != 0:
-        return PACKAGES
+        return PACKAGES / WHEEL[0] / "pginstall" / "bin"
     reachable = folder / "programs"
     for part in WHEEL:
         try:
@@ -131,21 +177,22 @@ def _programs(folder: Path) -> Path:
             shutil.rmtree(reachable / part)
             shutil.copytree(PACKAGES / part, reachable / part, symlinks=True)
     reachable.chmod(0o755)
-    return reachable
+    return reachable / WHEEL[0] / "pginstall" / "bin"
 
 
-def _start(become: Callable[[], None], log: IO[bytes] | int, *command: str | Path) -> subprocess.Popen[bytes]:
+def start(become: Callable[[], None], log: IO[bytes] | int, *command: str | Path) -> subprocess.Popen[bytes]:
     # What runs between fork and exec takes no lock, so other threads do not matter.
     return subprocess.Popen(command, stdout=log, stderr=log, cwd="/", preexec_fn=become)  # noqa: PLW1509
 
 
-def _run(become: Callable[[], None], *command: str | Path) -> None:
-    with _start(become, subprocess.PIPE, *command) as process:
+def run(become: Callable[[], None], *command: str | Path) -> None:
+    with start(become, subprocess.PIPE, *command) as process:
         output, errors = process.communicate(timeout=START_WAIT_S)
     assert process.returncode == 0, output + errors
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return the number of a port on which nothing listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

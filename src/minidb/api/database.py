@@ -385,6 +385,7 @@ class MiniDB(Care):
 
         ``"tables"`` are the rows of each table, ``"mappings"`` the items of each mapping. ``"open_snapshots"`` are the
         read transactions and unfinished iterations of this object, ``"oldest_snapshot_age_s"`` the age of the oldest.
+        ``"is_stale"``: reads are from a standby, which may lag.
         """
         with self.snapshot(None) as (snapshot, catalog):
             rows = {name: snapshot.count(one.space) for name, one in sorted(catalog.definitions.items())}
@@ -392,6 +393,7 @@ class MiniDB(Care):
         return {
             "location": self.location,
             "engine": self.engine.capabilities.name,
+            "is_stale": self.engine.capabilities.is_stale,
             **self.engine.statistics(),
             **self.open_snapshots.statistics(),
             "tables": rows,

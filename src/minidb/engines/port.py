@@ -41,6 +41,9 @@ class Capabilities:
     is_serializable: bool = True
     """Whether transactions are as if one after another. If not, two may each build on what the other one changes."""
 
+    is_stale: bool = False
+    """Whether a snapshot may lack what was acknowledged before it began. Such a store takes no writes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
@@ -64,7 +67,8 @@ Recorder = Callable[[Changes, bool], Mapping[Space, Mapping[bytes, bytes]]]
 class ReadTransaction(Protocol):
     """One snapshot of all spaces.
 
-    GUARANTEES that nothing committed after its beginning is seen, and all that was acknowledged before it is.
+    GUARANTEES that nothing committed after its beginning is seen, and all that was acknowledged before it is, unless
+    the capabilities say ``is_stale``.
     REQUIRES that one thread at a time uses it, that it is closed, and that keys have 1 to ``max_key_bytes`` bytes.
     Raises ``EngineError`` or ``CorruptionError``, never an exception of the library underneath.
     """

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import threading
+from contextlib import suppress
+
+TLS_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
+"""What a client says first that wants TLS: its length, and a number that PostgreSQL's protocol gives it."""
 
 
 class Proxy:
-    """Listens on a port of its own, and passes everything on."""
+    """Listens on a port of its own, and passes everything on. ``tls``: it speaks TLS with the client, and no other."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, tls: ssl.SSLContext | None = None) -> None:
         self._server = ("127.0.0.1", port)
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.cut: str | None = None
@@ -24,7 +30,16 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        if self._tls is None:
+            self._pass_on(client)
+        elif client.recv(len(TLS_REQUEST)) == TLS_REQUEST:
+            client.sendall(b"S")
+            with suppress(ssl.SSLError, ConnectionError):  # by a client that does not trust the certificate
+                self._pass_on(self._tls.wrap_socket(client, server_side=True))
+        client.close()
 
     def _pass_on(self, client: socket.socket) -> None:
         with client, socket.create_connection(self._server) as server:
@@ -33,6 +48,8 @@ class Proxy:
             while True:
                 for source in select.select([client, server], [], [])[0]:
                     data = source.recv(1 << 16)
+                    while isinstance(source, ssl.SSLSocket) and source.pending():
+                        data += source.recv(1 << 16)  # select does not know of it
                     if not data:
                         return
                     if self.cut == ("after" if source is server else "before"):

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
-import traceback
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
+from tests.engines.postgres.disclosure import SECRET, all_that_is_shown
 from tests.postgres_server import Server
 
 from minidb import MiniDB
 from minidb.engines.postgres.address import Address, read_address
 from minidb.engines.secret import Secret
 from minidb.exceptions import EngineUnavailableError, InvalidOptionError, MiniDBError, TableNotFoundError
-
-SECRET = "S3cr3tOfMine"  # noqa: S105  # so that it is looked for
 
 MALFORMED = [
     "postgresql://user:{}@host@other/name",
@@ -55,30 +51,6 @@ UNREACHABLE = [
     "postgresql://user:{}@127.0.0.1:1/name?sslrootcert=/no/such/file&sslmode=verify-full",
     "postgresql://{}@/name?host=/no/such/folder",
 ]
-
-
-def all_that_is_shown(error: BaseException) -> str:
-    """Return everything that a report of an error may hold, of the frames of the package and what it uses."""
-    shown: list[str] = []
-    pending: list[BaseException | None] = [error]
-    while pending:
-        one = pending.pop()
-        if one is None:
-            continue
-        shown += [str(one), repr(one), repr(one.args), repr(vars(one)), *locals_of(one.__traceback__)]
-        shown += traceback.format_exception(one)
-        pending += [one.__cause__, one.__context__]
-    # The line of the test itself, which formats the URL, holds no secret either.
-    return "\n".join(shown)
-
-
-def locals_of(frames: TracebackType | None) -> list[str]:
-    shown = []
-    while frames is not None:
-        if Path(frames.tb_frame.f_code.co_filename) != Path(__file__):
-            shown += [f"{name} = {value!r}" for name, value in frames.tb_frame.f_locals.items()]
-        frames = frames.tb_next
-    return shown
 
 
 def try_to_open(url: str, **options: Any) -> MiniDBError:

@@ -102,6 +102,11 @@ class ServerConnection:
         for statement in statements:
             self.run([(statement, ())])
 
+    def is_still_standby(self) -> bool:
+        """Ask whether the server follows another one. One that did may have been promoted."""
+        self.is_standby = self.row("SELECT pg_is_in_recovery()") == (True,)
+        return self.is_standby
+
     def wait_for_locks(self, timeout_s: float) -> None:
         """Wait no longer for a lock in the rest of the transaction."""
         self.row("SELECT set_config('lock_timeout', $1::text, true)", _milliseconds(timeout_s))
@@ -226,6 +231,8 @@ class Connections:
             **connection.dialect.settings,
             "lock_timeout": _milliseconds(self._options.write_timeout_s),
         }
+        if connection.dialect.has_standbys and connection.is_still_standby():
+            settings["default_transaction_isolation"] = "repeatable read"  # more is refused there
         if connection.dialect.has_relaxed_commit:
             if self._options.durability != "full":
                 settings["synchronous_commit"] = "off"
@@ -234,9 +241,6 @@ class Connections:
         places = range(1, 2 * len(settings), 2)
         calls = ", ".join(f"set_config(${place}::text, ${place + 1}::text, false)" for place in places)
         connection.row(f"SELECT {calls}", *chain.from_iterable(settings.items()))
-        if connection.dialect.has_standbys:
-            row = connection.row("SELECT pg_is_in_recovery()")
-            connection.is_standby = row == (True,)
 
     def forget_idle(self) -> None:
         """Close the idle connections: one was found to be lost, and so are most others."""

@@ -49,6 +49,7 @@ class PostgresEngine:
                 is_durable=True,
                 has_many_writers=True,
                 is_serializable=not address.allows_snapshot_isolation,
+                is_stale=connection.is_standby,
             )
             self._statements = statements = Statements(dialect, address.schema)
             may_write = not options.read_only and not connection.is_standby
@@ -123,7 +124,7 @@ class PostgresEngine:
     def _begin_on(self, connection: ServerConnection, *, is_write: bool) -> tuple[int, int]:
         statements = self._statements
         if is_write:
-            if connection.is_standby:
+            if connection.is_standby and connection.is_still_standby():
                 raise ReadOnlyError(
                     "The server takes no writes: it is a standby",
                     hint="add target_session_attrs=read-write and all hosts to the URL",

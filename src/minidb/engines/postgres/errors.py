@@ -98,6 +98,8 @@ def refusal(error: psycopg.Error, shown: str) -> EngineUnavailableError:
         hint = "there is no database of this name on the server: create it with createdb"
     elif code == "53300":
         hint = "the server has as many connections as it allows"
+    elif "certificate" in str(error):
+        hint = "its certificate is not what sslmode and sslrootcert of the URL ask for: look at host name and authority"
     else:
         hint = "look whether the server runs and can be reached, and at host, port and TLS parameters of the URL"
     return EngineUnavailableError(f"The server at {shown} cannot be connected to", hint=hint, path=shown, sqlstate=code)
