@@ -51,6 +51,7 @@ __all__ = [
     "RowExistsError",
     "RowNotFoundError",
     "SchemaDefinitionError",
+    "SchemaDifference",
     "SchemaError",
     "SchemaMismatchError",
     "SchemaValidationError",
@@ -165,8 +166,36 @@ class SchemaDefinitionError(SchemaError):
     """A field or schema was declared in a way that contradicts itself. Facts: ``field``."""
 
 
+@dataclass(frozen=True, slots=True)
+class SchemaDifference:
+    """One way in which the schema given is not the stored one.
+
+    ``field`` is the name of the column, or None where all of the table is meant; ``code`` a stable word such as
+    ``"missing"`` or ``"type"``, ``message`` a sentence, ``hint`` what to do.
+    """
+
+    field: str | None
+    code: str
+    message: str
+    hint: str
+
+
 class SchemaMismatchError(SchemaError):
-    """The schema given is not the stored one. Facts: ``table``, ``differences`` (a list of sentences)."""
+    """The schema given is not the stored one, and the table cannot become what it says without touching its rows.
+
+    ``differences`` lists every ``SchemaDifference``. Facts: ``table``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        differences: Sequence[SchemaDifference] = (),
+        **facts: object,
+    ) -> None:
+        super().__init__(message, hint=hint, differences=tuple(differences), **facts)
+        self.differences: tuple[SchemaDifference, ...] = tuple(differences)
 
 
 # --- fix the row ------------------------------------------------------------------------------------------------------

@@ -344,6 +344,49 @@ def test_the_example_of_the_document_is_what_the_code_writes() -> None:
     assert bytes.fromhex(spelled) == RowCodec(1, ("name", "age")).encode(("Ada", 36))
 
 
+# --- older schema versions --------------------------------------------------------------------------------------------
+
+PAST = RowCodec(1, ("a", "b"))
+PRESENT = {
+    "structs": RowCodec(3, ("b", "c"), struct_base=StructBase, upgrades={1: lambda values: [values[1], "new"]}),
+    "lists": RowCodec(3, ("b b", "c"), upgrades={1: lambda values: [values[1], "new"]}),
+    "restored": RowCodec(
+        3, ("b", "c"), restore=lambda values: values[::-1], upgrades={1: lambda values: [values[1], "new"]}
+    ),
+}
+
+
+@pytest.mark.parametrize("present", PRESENT.values(), ids=PRESENT)
+def test_rows_of_an_older_version_are_read_as_if_they_were_of_the_present_one(present: RowCodec) -> None:
+    old, new = PAST.encode((1, 2)), present.encode((2, "new"))
+    assert present.decode(old) == present.decode(new) == [2, "new"]
+    expected = present.columns_of(present.decode_record(new))
+    for rows in ([old], [new], [old] * 3, [old, new], [new, old, old], []):
+        assert [present.columns_of(record) for record in present.decode_records(rows)] == [expected] * len(rows)
+
+
+@pytest.mark.parametrize("present", PRESENT.values(), ids=PRESENT)
+def test_a_damaged_row_of_an_older_version_is_never_a_value(present: RowCodec) -> None:
+    whole = PAST.encode((1, 2))
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1
+        for read in (present.decode, present.decode_record):
+            with pytest.raises(CorruptionError):
+                read(bytes(damaged))
+        for rows in ([bytes(damaged), whole], [whole, bytes(damaged)]):
+            with pytest.raises(CorruptionError):
+                present.decode_records(rows)
+
+
+def test_a_version_of_which_nothing_is_known_is_not_read() -> None:
+    for version in (0, 2, 4):
+        with pytest.raises(UnsupportedFormatError):
+            PRESENT["structs"].decode(RowCodec(version, ("a", "b")).encode((1, 2)))
+    with pytest.raises(UnsupportedFormatError):
+        PRESENT["structs"].decode(RowCodec(1, None).encode({"a": 1}))
+
+
 # --- documents --------------------------------------------------------------------------------------------------------
 
 

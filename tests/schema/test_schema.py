@@ -377,7 +377,8 @@ def field_document(**options: object) -> dict[str, object]:
         (field_document(name=""), CorruptionError),
         (field_document(type=None), CorruptionError),
         (field_document(type="point"), UnsupportedFormatError),
-        (field_document(id=2), UnsupportedFormatError),
+        (field_document(id=0), CorruptionError),
+        (field_document(id="1"), CorruptionError),
         (field_document(collation="C"), UnsupportedFormatError),
         (field_document(max_length="!point:1"), UnsupportedFormatError),
         (field_document(max_length="!int:xyz"), CorruptionError),
@@ -391,6 +392,7 @@ def field_document(**options: object) -> dict[str, object]:
         (field_document(type="list", item={"type": "point"}), UnsupportedFormatError),
         (field_document(type="enum"), CorruptionError),
         ({"format": 1, "fields": [{"id": 1, "name": "a", "type": "uuid"}] * 2}, CorruptionError),
+        ({"format": 1, "fields": [{"id": 1, "name": name, "type": "uuid"} for name in "ab"]}, CorruptionError),
     ],
 )
 def test_a_document_that_no_schema_wrote_is_refused(document: object, error: type[CorruptionError]) -> None:

@@ -221,14 +221,14 @@ class Calls:
         if transaction is not None:
             session = transaction.writing()
             try:
-                return operation(session, session.catalog.table(name), *arguments, **named)
+                return operation(session, session.table(name), *arguments, **named)
             except Exception:  # by the operation's last check, so nothing was written
                 raise
             except BaseException:
                 transaction.cut_short()
                 raise
         return self.write_alone(
-            connection, lambda session: operation(session, session.catalog.table(name), *arguments, **named)
+            connection, lambda session: operation(session, session.table(name), *arguments, **named)
         )
 
     def write_alone(
@@ -274,12 +274,12 @@ class Calls:
         if self.current_transaction() is None:
             return self.write_alone(
                 connection,
-                lambda session: operation(session, session.catalog.table(name), *arguments, **named),
+                lambda session: operation(session, session.table(name), *arguments, **named),
                 may_repeat=False,
             )
         with Transaction(self, None, self._transaction_around(), read_only=False) as savepoint:
             session = savepoint.writing()
-            return operation(session, session.catalog.table(name), *arguments, **named)
+            return operation(session, session.table(name), *arguments, **named)
 
     def keep(self, committed: Catalog, made_here: set[int]) -> None:
         """Remember, of a transaction that has been committed, the schemas that the program gave and what it made."""

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
@@ -25,7 +25,7 @@ from minidb.exceptions import ConflictError, TableExistsError, UsageError
 from minidb.options import Durability, Options
 from minidb.schema import Schema
 from minidb.tables import catalog as catalogs
-from minidb.tables import definition_changes
+from minidb.tables import definition_changes, schema_changes
 from minidb.tables.catalog import Catalog
 from minidb.tables.row import Row
 from minidb.tables.session import WriteSession
@@ -141,31 +141,57 @@ class MiniDB(Care):
                 made_here.add(session.catalog.definition(name).id)
                 _log.info("table created", extra={"table": name})
             elif if_not_exists:
-                session.catalog = definition_changes.attach_schema(session.catalog, name, schema)
-            elif self._has_made(existing.id) or existing.schema != schema:
+                self._use_schema(session, name, schema, ())
+            elif self._has_made(existing.id) or not _are_alike(existing.schema, schema):
                 raise TableExistsError(
                     f"There is already a table named {name!r}",
                     hint="get it with db.get_table or db.table, or pass if_not_exists=True",
                     table=name,
                 )
             else:
-                session.catalog = definition_changes.attach_schema(session.catalog, name, schema)
+                self._use_schema(session, name, schema, ())
                 made_here.add(existing.id)  # as in the run that made it: a second call is refused in every run
         return Table(self, name)
 
-    def table(self, name: str, schema: Schema | None = None) -> Table[Row]:
-        """Return a table, making it if it is absent.
+    def table(self, name: str, schema: Schema | None = None, *, drop_fields: Collection[str] = ()) -> Table[Row]:
+        """Return a table, making it if it is absent, and giving it the schema if it has another one.
 
-        Raises ``SchemaMismatchError`` if it is there with another schema. No schema means whatever it has.
+        That is done at once, whatever the number of rows, where every stored row is a row of the new schema as it
+        stands: fields that are new and may be None or have a default, looser limits, new names by ``renamed_from``,
+        integers that become floats, new indexes. A field that is to go with its values is named in ``drop_fields``. Any
+        other change is refused by ``SchemaMismatchError``, which lists what is different and what to do. A program
+        whose schema is one that the table had before may only read it. No schema means whatever it has.
         """
         with self._catalog_now() as catalog:
             is_there = isinstance(name, str) and name in catalog.definitions
-        if is_there and schema is None:
+        if not is_there:
+            return self.create_table(name, schema, if_not_exists=True)
+        if schema is None:
             return self.get_table(name)
-        if is_there and self.current_transaction() is None:  # nothing to write: no need to wait for another writer
-            self.keep(definition_changes.attach_schema(catalog, name, schema), set())
+        attached = schema_changes.attach_schema(catalog, name, schema, drop_fields)
+        if (
+            attached is not None
+            and self.current_transaction() is None
+            and not schema_changes.missing_indexes(attached, name, schema)
+        ):  # nothing to write: no need to wait for another writer
+            self.keep(attached, set())
             return Table(self, name)
-        return self.create_table(name, schema, if_not_exists=True)
+        with self._changing() as (session, _):
+            self._use_schema(session, name, schema, drop_fields)
+        return Table(self, name)
+
+    def _use_schema(
+        self, session: WriteSession, name: str, schema: Schema | None, drop_fields: Collection[str]
+    ) -> None:
+        """Let a table that is there have a schema, and the indexes that it asks for."""
+        attached = schema_changes.attach_schema(session.catalog, name, schema, drop_fields)
+        if attached is not None:
+            session.catalog = attached
+        elif schema is not None:
+            schema_changes.change_schema(session, name, schema, drop_fields)
+        if schema is not None:
+            for wanted in schema_changes.missing_indexes(session.catalog, name, schema):
+                definition_changes.create_index(session, name, wanted)
 
     def get_table(self, name: str) -> Table[Row]:
         """Return a table. Raises ``TableNotFoundError``.
@@ -471,6 +497,12 @@ class MiniDB(Care):
         self._catalog_lock = threading.Lock()
         self.open_snapshots = OpenSnapshots(self.options.snapshot_warning_s)
         self.connection_pool.forget_parent()
+
+
+def _are_alike(stored: Schema | None, given: Schema | None) -> bool:
+    if stored is None or given is None:
+        return stored is given
+    return stored.row_identity == given.row_identity
 
 
 _open_databases: weakref.WeakSet[MiniDB] = weakref.WeakSet()

@@ -1,12 +1,15 @@
 """The stored form of a schema: a *document* of None, bool, int, float, str, list and dict, for the catalog.
 
-    document = {"format": 1, "fields": [field, …]}                in the order of the schema
+    document = {"format": 1, "fields": [field, …], "next_id": 3}  in the order of the schema
     field    = {"id": 1, "name": "age", "type": "integer", …}     and each option that is not at its default
+             | the same with "fill": value                        of a field that is younger than the table
     option   = the name of the option: its value                  values as below
     value    = None | bool | int | float | str | [value, …] | {str: value, …}
 
-Each field has an id, which stays its own for the life of the table; in this format it is the 1-based position. Values
-that msgpack and JSON cannot both say are strings with a tag, and a string that begins like one has the tag ``!str:``:
+Each field has an id, which stays its own for the life of the table and is never used again: ``next_id`` is the first
+that is free (one above the highest, where it is not given). ``fill`` is what rows have that were written before the
+field was there. Values that msgpack and JSON cannot both say are strings with a tag, and a string that begins like one
+has the tag ``!str:``:
 
     !date:2024-02-29           !datetime:2024-02-29T12:00:00+00:00     !time:12:00:00       !decimal:1.50
     !bytes:00ff (hexadecimal)  !uuid:12345678-1234-…                   !int:1000 (hexadecimal, beyond 64 bits)
@@ -14,7 +17,7 @@ that msgpack and JSON cannot both say are strings with a tag, and a string that 
 
 An enum field stores its plain values as ``values``, a pattern with flags stores these as ``pattern_flags``, a list
 field the options of its items as ``item`` (an object without id and name). ``validators`` and ``default_factory`` are
-names for the reader only: they are written, but neither read nor compared.
+names for the reader only: they are written, but neither read nor compared. ``renamed_from`` is not stored.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from minidb.exceptions import CorruptionError, SchemaDefinitionError, UnsupportedFormatError
 from minidb.schema.field import AnyField, name_of
@@ -57,8 +60,8 @@ def _write_field(field: AnyField, *, for_comparison: bool, is_item: bool = False
         if option == "nullable":
             if value != is_naturally_nullable:
                 written[option] = value
-        elif option == "required" and is_item:
-            continue  # it makes no difference: an item is never left out
+        elif option == "renamed_from" or (option == "required" and is_item):
+            continue  # the one has been told when it is stored, the other makes no difference: no item is ever left out
         elif option == "validators":
             written[option] = [name_of(validator) for validator in field.validators]
         elif option == "default_factory":
@@ -94,17 +97,31 @@ def read_document(document: object) -> dict[str, AnyField]:
     if not isinstance(entries, list) or not entries:
         raise CorruptionError("A stored schema has no fields")
     fields: dict[str, AnyField] = {}
-    for position, entry in enumerate(entries, start=1):
+    ids: set[int] = set()
+    for entry in entries:
         if not isinstance(entry, dict):
             raise CorruptionError("A stored schema holds something that is no field")
         options = dict(entry)
         name = options.pop("name", None)
         if not isinstance(name, str) or name in fields:
             raise CorruptionError("A stored schema has a field without a name of its own")
-        if options.pop("id", None) != position:
-            raise UnsupportedFormatError("A stored schema has fields in an order that this version does not know")
+        number = options.pop("id", None)
+        if type(number) is not int or number < 1 or number in ids:
+            raise CorruptionError("A stored schema has a field without an id of its own")
+        ids.add(number)
+        options.pop("fill", None)
         fields[name] = _read_field(options)
     return fields
+
+
+def next_id_of(document: Mapping[str, Any]) -> int:  # Any: a document
+    """Return the first id that no field of a table has, or ever had."""
+    return max(int(document.get("next_id", 0)), *(int(field["id"]) + 1 for field in document["fields"]))
+
+
+def fills_of(document: Mapping[str, Any]) -> dict[int, object]:  # Any: as above
+    """Return, by the ids of fields, the stored values of rows that were written before these were there."""
+    return {field["id"]: read_value(field["fill"]) for field in document["fields"] if "fill" in field}
 
 
 def _read_field(options: dict[object, object]) -> AnyField:

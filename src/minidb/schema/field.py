@@ -68,6 +68,10 @@ class Field(ABC, Generic[ValueT]):
     raising ``ValueError`` or ``AssertionError``, whose text becomes the message, or by returning something false other
     than None. Not stored with the table. It may be called more than once for a row: let it have no side effects."""
 
+    renamed_from: str | Sequence[str] | None = None
+    """The name that the column had before, or several, the latest first. A table that is stored with such a name gives
+    the column the values that are there; to a table that has the new name it says nothing."""
+
     kind: ClassVar[str]
     """The name of the type in a stored schema. Stored on disk: never rename."""
 
@@ -87,6 +91,7 @@ class Field(ABC, Generic[ValueT]):
         if not (self.nullable is None or isinstance(self.nullable, bool)):
             self.contradict("The option nullable must be True, False or None")
         self._declare_validators()
+        self._declare_former_names()
         self._declare_key()
         self.declare_limits()
         self._declare_default()
@@ -202,6 +207,14 @@ class Field(ABC, Generic[ValueT]):
         self.settle("validators", tuple(validators))
         if self.default_factory is not None and not callable(self.default_factory):
             self.contradict("default_factory must be a callable without arguments")
+
+    def _declare_former_names(self) -> None:
+        if self.renamed_from is None:
+            return
+        names = (self.renamed_from,) if isinstance(self.renamed_from, str) else cast(object, self.renamed_from)
+        if not isinstance(names, Sequence) or not all(isinstance(name, str) and name for name in names):
+            self.contradict("renamed_from must be the name of a column, or a sequence of such")
+        self.settle("renamed_from", tuple(names))
 
     def _declare_key(self) -> None:
         if not self.is_indexable and (self.primary_key or self.unique or self.index):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import cast
 
 from minidb.exceptions import CorruptionError, SchemaDefinitionError
 from minidb.schema.container_fields import ListField
@@ -26,7 +27,7 @@ class Schema:
     Raises ``SchemaDefinitionError``, with the fact ``field`` where one field is meant.
     """
 
-    __slots__ = ("_fields", "_identity")
+    __slots__ = ("_fields", "_identity", "_row_identity")
 
     def __init__(self, mapping: Mapping[str, AnyField] | None = None, /, **fields: AnyField) -> None:
         if mapping is not None and not isinstance(mapping, Mapping):
@@ -42,6 +43,7 @@ class Schema:
             _check_declaration(name, field)
         self._fields = MappingProxyType(declared)
         self._identity: str | None = None
+        self._row_identity: str | None = None
 
     @property
     def fields(self) -> Mapping[str, AnyField]:
@@ -57,6 +59,17 @@ class Schema:
     def indexed_fields(self) -> tuple[tuple[str, bool], ...]:
         """The name of each field that asks for an index, and whether it is unique."""
         return tuple((name, field.unique) for name, field in self._fields.items() if field.index or field.unique)
+
+    @property
+    def row_identity(self) -> str:
+        """A text that two schemas share if rows are the same to both: the indexes that they ask for do not count."""
+        if self._row_identity is None:  # as ``_identify``
+            document = write_document(self._fields, for_comparison=True)
+            for field in cast("list[dict[str, object]]", document["fields"]):
+                field.pop("index", None)
+                field.pop("unique", None)
+            self._row_identity = repr(document)
+        return self._row_identity
 
     def to_document(self) -> dict[str, object]:
         """Return the stored form: None, bool, int, float, str, list and dict only. See ``schema.document``."""

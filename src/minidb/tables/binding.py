@@ -25,6 +25,7 @@ from minidb.schema import Schema
 from minidb.schema.validation import RowChecker, check_columns
 from minidb.tables.definitions import IndexDefinition, TableDefinition
 from minidb.tables.index_entries import LARGEST_KEY_BYTES, LARGEST_ROW_KEY_BYTES, IndexBinding, Values
+from minidb.tables.old_rows import upgrades_of
 from minidb.tables.row import Row, plain_row, struct_base
 
 _NEVER_LONG: Final = frozenset({"float", "boolean", "date", "datetime", "time", "uuid"})
@@ -41,12 +42,16 @@ class TableBinding:
     of one: the dict of its columns.
     """
 
-    def __init__(self, definition: TableDefinition, schema: Schema | None) -> None:
-        """``schema`` is the definition's, or an equal one that also has what cannot be stored, such as validators."""
+    def __init__(self, definition: TableDefinition, schema: Schema | None, *, is_outdated: bool = False) -> None:
+        """``schema`` is the definition's, or an equal one that also has what cannot be stored, such as validators.
+
+        ``is_outdated``: the program knows another schema, and so must not write.
+        """
         self.definition = definition
         self.name = definition.name
         self.space = definition.space
         self.schema = schema
+        self.is_outdated = is_outdated
         self.has_automatic_ids = not definition.primary_key
         self._checker = None if schema is None else RowChecker(schema)
         self.id_name = ID if schema is not None and self.has_automatic_ids and ID not in schema.fields else None
@@ -60,6 +65,7 @@ class TableBinding:
             wrapped_positions=() if self._checker is None else self._checker.wrapped_positions,
             restore=None if self._checker is None else self._checker.restore,
             struct_base=None if self.names is None else struct_base(self.names, self.id_of),
+            upgrades=upgrades_of(definition),
         )
         self.columns_of = self.codec.columns_of
         self.decode_record = self.codec.decode_record

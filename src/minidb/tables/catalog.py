@@ -28,10 +28,12 @@ from minidb.exceptions import (
     CatalogError,
     CorruptionError,
     MappingNotFoundError,
+    SchemaMismatchError,
     TableNotFoundError,
     UnsupportedFormatError,
 )
 from minidb.schema import Schema
+from minidb.schema.evolution import compare, with_code_of
 from minidb.tables.binding import TableBinding
 from minidb.tables.definitions import MappingDefinition, TableDefinition
 from minidb.tables.mappings import MappingBinding
@@ -56,7 +58,7 @@ class Catalog:
     """The tables and mappings of one generation. Immutable but for what it compiles; safe from any thread.
 
     ``live_schemas`` are schemas that the program gave, by table id: equal to the stored ones, with what cannot be
-    stored, such as validators and enum classes.
+    stored, such as validators and enum classes; or what tables had once, where the program is older than its database.
     """
 
     __slots__ = ("_bindings", "_live_schemas", "definitions", "generation", "keeps_history", "mappings")
@@ -91,7 +93,13 @@ class Catalog:
         if binding is not None:
             return binding
         definition = self.definition(name)
-        binding = TableBinding(definition, self._live_schemas.get(definition.id, definition.schema))
+        stored, live = definition.schema, self._live_schemas.get(definition.id)
+        if live is None or stored is None:
+            binding = TableBinding(definition, stored)
+        elif live.row_identity == stored.row_identity:
+            binding = TableBinding(definition, live)
+        else:  # the table was changed since the program gave its schema, or it has opened a table that had been
+            binding = TableBinding(definition, with_code_of(stored, live), is_outdated=True)
         self._bindings[name] = binding
         return binding
 
@@ -103,6 +111,17 @@ class Catalog:
             is_mapping = isinstance(name, str) and name in self.mappings
             hint = f"it is a mapping: db.mapping({name!r})" if is_mapping else self._names_hint()
             raise TableNotFoundError(f"There is no table named {name!r}", hint=hint, table=name) from None
+
+    def outdated(self, name: str) -> SchemaMismatchError:
+        """Return the error for a write to a table whose schema was changed since the program's was written."""
+        definition = self.definition(name)
+        found = compare(definition.schema, self._live_schemas.get(definition.id)).differences
+        return SchemaMismatchError(
+            f"Table {name!r} has had another schema since this program's was its own, so the program may only read it",
+            hint="give the program the new schema; to go back to the old one, take a migration step",
+            table=name,
+            differences=found,
+        )
 
     def mapping(self, name: str) -> MappingBinding:
         """Return a mapping by its name, or raise ``MappingNotFoundError``."""

@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import Final
 
 from minidb.conditions.predicate import Condition
-from minidb.exceptions import IndexExistsError, SchemaDefinitionError, SchemaMismatchError, TableExistsError
+from minidb.exceptions import IndexExistsError, SchemaDefinitionError, TableExistsError
 from minidb.schema import ListField, Schema
-from minidb.schema.evolution import differences
 from minidb.tables import catalog
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import Catalog
@@ -43,25 +42,6 @@ def create_table(session: WriteSession, name: str, schema: Schema | None) -> Non
             create_index(session, name, index)
 
 
-def attach_schema(known: Catalog, name: str, schema: Schema | None) -> Catalog:
-    """Return the catalog in which a table that is there uses a schema that the program gave, if it is the stored one.
-
-    Raises ``SchemaMismatchError`` if it is another one. None changes nothing.
-    """
-    if schema is None:
-        return known
-    definition = known.definition(name)
-    found = differences(definition.schema, schema)
-    if found:
-        raise SchemaMismatchError(
-            f"Table {name!r} is stored with another schema: {'; '.join(found)}",
-            hint="pass the stored schema, or no schema to use the table as it is",
-            table=name,
-            differences=found,
-        )
-    return known.with_table(definition, live_schema=schema)
-
-
 def drop_table(session: WriteSession, name: str) -> None:
     """Remove a table, its rows and its indexes."""
     definition = session.catalog.definition(name)
@@ -80,7 +60,7 @@ def rename_table(session: WriteSession, old: str, new: str) -> None:
     definition = session.catalog.definition(old)
     if new in session.catalog.definitions:
         raise TableExistsError(f"There is already a table named {new!r}", table=new)
-    _change(session, replace(definition, name=new))
+    change(session, replace(definition, name=new))
 
 
 def define_index(
@@ -117,7 +97,7 @@ def create_index(
         )
     index = replace(wanted, id=catalog.take_id(session.bytes))
     session.bytes.create_space(index.space)
-    _change(session, replace(definition, indexes=(*definition.indexes, index)))
+    change(session, replace(definition, indexes=(*definition.indexes, index)))
     build(session, session.catalog.table(table), index, progress)
     return index
 
@@ -128,7 +108,7 @@ def drop_index(session: WriteSession, table: str, name_or_field: str) -> IndexDe
     index = binding.index(name_or_field).definition
     session.bytes.drop_space(index.space)
     kept = tuple(one for one in binding.definition.indexes if one.id != index.id)
-    _change(session, replace(binding.definition, indexes=kept))
+    change(session, replace(binding.definition, indexes=kept))
     return index
 
 
@@ -159,7 +139,8 @@ def existing_index(definition: TableDefinition, name: str) -> IndexDefinition | 
     return next((index for index in definition.indexes if index.name == name), None)
 
 
-def _change(session: WriteSession, definition: TableDefinition) -> None:
+def change(session: WriteSession, definition: TableDefinition) -> None:
+    """Store a table's changed definition."""
     catalog.store(session.bytes, definition)
     session.catalog = session.catalog.with_table(definition)
 

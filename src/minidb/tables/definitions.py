@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 from minidb.conditions.document import from_document, to_document
@@ -96,6 +97,44 @@ class MappingDefinition:
             raise CorruptionError("A mapping's definition in the catalog cannot be read") from error
 
 
+FieldLayout = tuple[int, str]
+"""The id of a field and its kind: what must be known of it to read its value."""
+
+
+def layout_of(document: Mapping[str, Any]) -> tuple[FieldLayout, ...]:  # Any: a document of a schema
+    """Return the fields of a stored schema, in the order of their values in a row."""
+    return tuple((field["id"], field["type"]) for field in document["fields"])
+
+
+@dataclass(frozen=True, slots=True)
+class PastSchema:
+    """A schema that a table had."""
+
+    version: int
+
+    digest: bytes
+    """By which a program is recognised that still has this schema."""
+
+    layout: tuple[FieldLayout, ...] | None
+    """The fields of its rows; None where no row of it is left."""
+
+    def to_document(self) -> dict[str, object]:
+        layout = None if self.layout is None else [list(field) for field in self.layout]
+        return {"version": self.version, "digest": self.digest, "layout": layout}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> PastSchema:  # Any: checked by the caller's guard
+        layout = document["layout"]
+        fields = None if layout is None else tuple((field_id, kind) for field_id, kind in layout)
+        return cls(document["version"], document["digest"], fields)
+
+
+def digest_of(schema: Schema) -> bytes:
+    """Return by what a schema is known again: it is the same for schemas to which rows are the same."""
+    # Stored on disk: never change.
+    return blake2b(schema.row_identity.encode(), digest_size=16).digest()
+
+
 @dataclass(frozen=True, slots=True)
 class TableDefinition:
     """A table: its name, the schema of its rows, and its indexes."""
@@ -112,12 +151,19 @@ class TableDefinition:
 
     indexes: tuple[IndexDefinition, ...] = ()
 
+    history: tuple[PastSchema, ...] = ()
+    """The schemas that it had, the oldest first."""
+
     schema_document: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     """The schema as it is stored: it also names the code that goes with it, which ``schema`` here lacks."""
 
     @property
     def space(self) -> Space:
         return Space(f"rows/{self.id}")
+
+    def had_schema(self, schema: Schema) -> bool:
+        """Tell whether a schema is one that the table had, and has no longer."""
+        return bool(self.history) and digest_of(schema) in {past.digest for past in self.history}
 
     @property
     def fields_with_code(self) -> tuple[str, ...]:
@@ -131,13 +177,16 @@ class TableDefinition:
         return () if self.schema is None else self.schema.primary_key
 
     def to_document(self) -> dict[str, object]:
-        return {
+        document: dict[str, object] = {
             "id": self.id,
             "name": self.name,
             "schema": self.schema_document,
             "schema_version": self.schema_version,
             "indexes": [index.to_document() for index in self.indexes],
         }
+        if self.history:
+            document["history"] = [past.to_document() for past in self.history]
+        return document
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> TableDefinition:  # Any: checked by the guard below
@@ -149,7 +198,8 @@ class TableDefinition:
                 schema=None if schema is None else Schema.from_document(schema),
                 schema_version=document["schema_version"],
                 indexes=tuple(map(IndexDefinition.from_document, document["indexes"])),
+                history=tuple(map(PastSchema.from_document, document.get("history", ()))),
                 schema_document=schema,
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise CorruptionError("A table's definition in the catalog cannot be read") from error

@@ -27,12 +27,22 @@ class WriteSession:
         if catalog.keeps_history:
             transaction.record(Recorder(transaction))
 
+    def table(self, name: str) -> TableBinding:
+        """Return a table that the program may write to.
+
+        Raises ``TableNotFoundError``, or ``SchemaMismatchError`` where the program knows an older schema only.
+        """
+        table = self.catalog.table(name)
+        if table.is_outdated:
+            raise self.catalog.outdated(name)
+        return table
+
     def current(self, table: TableBinding) -> TableBinding:
-        """Return a table as it is now. Raises ``TableNotFoundError``.
+        """Return a table as it is now. Raises as ``table``.
 
         Asked after each look into an iterable of the caller's, which may have made an index, or dropped the table.
         """
-        return self.catalog.table(table.name)
+        return self.table(table.name)
 
     def next_id(self, table: TableBinding) -> int:
         """Return the automatic id that the table's next row gets."""
