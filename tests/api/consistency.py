@@ -53,6 +53,10 @@ def _check_table(database: MiniDB, snapshot: ReadTransaction, table: TableBindin
     for index in table.indexes:
         _check_index(table, index, rows, _pairs(snapshot, index.space))
         _check_look_ups(database, table, index, rows)
+    for index in table.written_indexes:
+        if index.is_building:
+            progress = _pairs(snapshot, index.definition.building_space)
+            _check_building(table, index, rows, _pairs(snapshot, index.space), progress)
 
 
 def _check_mapping(snapshot: ReadTransaction, mapping: MappingBinding) -> None:
@@ -82,6 +86,24 @@ def _check_index(
     for (entry_key, _), fields, row_key in expected:
         if not index.unique or None in fields:
             _require(row_key_of(entry_key) == row_key, f"{where}: an entry does not lead to its row")
+
+
+def _check_building(
+    table: TableBinding,
+    index: IndexBinding,
+    rows: dict[bytes, bytes],
+    entries: dict[bytes, bytes],
+    progress: dict[bytes, bytes],
+) -> None:
+    """An index that is being built has the entries of the rows that it has come to, and none that no row has."""
+    where = f"{table.name}.{index.definition.name}, which is being built"
+    last = progress.get(b"at", bytes(8))[8:]
+    wanted = {
+        (index.entry(fields, key), key) for key, data in rows.items() for fields in _fields_of(table, index, data)
+    }
+    _require(entries.items() <= {entry for entry, _ in wanted}, f"{where}: entries belong to no row")
+    missing = {entry for entry, key in wanted if key <= last} - entries.items()
+    _require(not missing, f"{where}: {len(missing)} entries are missing")
 
 
 def _fields_of(table: TableBinding, index: IndexBinding, data: bytes) -> list[tuple[object, ...]]:

@@ -291,7 +291,7 @@ def read_model(database: MiniDB, owner: str | None = None) -> Model:
         if JOURNAL in database:
             for row in database.get_table(JOURNAL).scan():
                 model.setdefault(journal_token(row["owner"]), {"numbers": []})["numbers"].append(row["number"])
-        if any(index.name == LATE_INDEX for index in database.indexes(TABLE)):
+        if any(index.name == LATE_INDEX and not index.is_building for index in database.indexes(TABLE)):
             model[f"{DEFINER}-@index"] = {}
         if SPARE in database:
             model[f"{DEFINER}-@spare"] = {"rows": database.get_table(SPARE).count()}

@@ -100,6 +100,7 @@ def test_a_new_database_is_called_good(location: str) -> None:
             "ok": True,
             "tables": {},
             "indexes": {},
+            "building": {},
             "mappings": {},
             "finding_count": 0,
             "findings": [],

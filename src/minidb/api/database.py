@@ -6,14 +6,16 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
 from minidb.api import retry
 from minidb.api.care import Care
-from minidb.api.index import Index, rows_by_index
+from minidb.api.index import Building, Index, begin_building, finish_building, rows_by_index
 from minidb.api.mapping import PersistentMapping
 from minidb.api.pool import Connection, ConnectionPool
 from minidb.api.snapshots import OpenSnapshots
@@ -27,6 +29,7 @@ from minidb.schema import Schema
 from minidb.tables import catalog as catalogs
 from minidb.tables import definition_changes, schema_changes
 from minidb.tables.catalog import Catalog
+from minidb.tables.definitions import IndexDefinition
 from minidb.tables.row import Row
 from minidb.tables.session import WriteSession
 from minidb.version import __version__
@@ -134,24 +137,27 @@ class MiniDB(Care):
         ``if_not_exists`` only if the schema is another, as ``SchemaMismatchError``.
         """
         definition_changes.require_name(name, "table")
+        for building in self._repeat(lambda: self._create_table(name, schema, if_not_exists=if_not_exists)):
+            finish_building(self, building)
+        return Table(self, name)
+
+    def _create_table(self, name: str, schema: Schema | None, *, if_not_exists: bool) -> list[Building]:
         with self._changing() as (session, made_here):
             existing = session.catalog.definitions.get(name)
             if existing is None:
                 definition_changes.create_table(session, name, schema)
                 made_here.add(session.catalog.definition(name).id)
                 _log.info("table created", extra={"table": name})
-            elif if_not_exists:
-                self._use_schema(session, name, schema, ())
-            elif self._has_made(existing.id) or not _are_alike(existing.schema, schema):
-                raise TableExistsError(
-                    f"There is already a table named {name!r}",
-                    hint="get it with db.get_table or db.table, or pass if_not_exists=True",
-                    table=name,
-                )
-            else:
-                self._use_schema(session, name, schema, ())
+                return []
+            if not if_not_exists:
+                if self._has_made(existing.id) or not _are_alike(existing.schema, schema):
+                    raise TableExistsError(
+                        f"There is already a table named {name!r}",
+                        hint="get it with db.get_table or db.table, or pass if_not_exists=True",
+                        table=name,
+                    )
                 made_here.add(existing.id)  # as in the run that made it: a second call is refused in every run
-        return Table(self, name)
+            return self._use_schema(session, name, schema, ())
 
     def table(self, name: str, schema: Schema | None = None, *, drop_fields: Collection[str] = ()) -> Table[Row]:
         """Return a table, making it if it is absent, and giving it the schema if it has another one.
@@ -176,22 +182,29 @@ class MiniDB(Care):
         ):  # nothing to write: no need to wait for another writer
             self.keep(attached, set())
             return Table(self, name)
-        with self._changing() as (session, _):
-            self._use_schema(session, name, schema, drop_fields)
+        for building in self._repeat(lambda: self._change_table(name, schema, drop_fields)):
+            finish_building(self, building)
         return Table(self, name)
+
+    def _change_table(self, name: str, schema: Schema, drop_fields: Collection[str]) -> list[Building]:
+        with self._changing() as (session, _):
+            return self._use_schema(session, name, schema, drop_fields)
 
     def _use_schema(
         self, session: WriteSession, name: str, schema: Schema | None, drop_fields: Collection[str]
-    ) -> None:
-        """Let a table that is there have a schema, and the indexes that it asks for."""
+    ) -> list[Building]:
+        """Let a table that is there have a schema, and the indexes that it asks for; return those yet to be built."""
         attached = schema_changes.attach_schema(session.catalog, name, schema, drop_fields)
         if attached is not None:
             session.catalog = attached
         elif schema is not None:
             schema_changes.change_schema(session, name, schema, drop_fields)
-        if schema is not None:
-            for wanted in schema_changes.missing_indexes(session.catalog, name, schema):
-                definition_changes.create_index(session, name, wanted)
+        missing = [] if schema is None else schema_changes.missing_indexes(session.catalog, name, schema)
+        if not self._is_nested():
+            return [begin_building(self, session, name, wanted) for wanted in missing]
+        for wanted in missing:
+            definition_changes.create_index(session, name, wanted)
+        return []
 
     def get_table(self, name: str) -> Table[Row]:
         """Return a table. Raises ``TableNotFoundError``.
@@ -286,6 +299,11 @@ class MiniDB(Care):
         for which that holds, and a unique one is unique among these. ``progress`` is called with the number of rows
         that are done and of all; what it raises ends the work, and there is no index.
 
+        Outside a transaction others write while it is built, in small transactions; a unique one refuses from the first
+        on what it can see. Nothing reads it before it is whole. If the program dies meanwhile, the next call for the
+        same index goes on where it was left; until then every write keeps it, and ``drop_index`` removes it. Inside a
+        transaction it is built in that one, and is there when that is committed.
+
         Its name is that of its fields joined by ``_``, if none is given. As with ``create_table``, the same index of an
         earlier run is returned as it is; ``if_not_exists`` returns any of this name. Raises ``TableNotFoundError``,
         ``IndexExistsError``, ``SchemaDefinitionError`` for a field that there is not, ``SchemaValidationError`` for a
@@ -293,21 +311,45 @@ class MiniDB(Care):
         """
         if where is not None and not isinstance(where, Condition):
             raise UsageError("The where of an index must be a condition, such as where('age') >= 18")
+        begin = partial(self._begin_index, table, fields, name, where, if_not_exists, progress, unique=unique)
+        made, building = self._repeat(begin)
+        if building is not None:
+            finish_building(self, building, progress)
+        return Index(table, replace(made, is_building=False))
+
+    def _begin_index(
+        self,
+        table: str,
+        fields: Sequence[str],
+        name: str | None,
+        where: Condition | None,
+        if_not_exists: bool,  # noqa: FBT001  # called once, above
+        progress: Callable[[int, int], object] | None,
+        *,
+        unique: bool,
+    ) -> tuple[IndexDefinition, Building | None]:
+        """Make an index, or find it; return what is left to do after the commit."""
         with self._changing() as (session, made_here):
             definition = session.catalog.definition(table)
             wanted = definition_changes.define_index(
                 session.catalog, table, fields, name=name, unique=unique, where=where
             )
             existing = definition_changes.existing_index(definition, wanted.name)
-            if existing is not None and if_not_exists:
-                return Index(table, existing)
-            if existing is not None and wanted.is_like(existing) and not self._has_made(existing.id):
-                made_here.add(existing.id)  # as in the run that made it
-                return Index(table, existing)
-            made = definition_changes.create_index(session, table, wanted, progress)
+            if existing is not None and not existing.is_building:
+                if not if_not_exists:
+                    if not wanted.is_like(existing) or self._has_made(existing.id):
+                        raise definition_changes.index_exists(table, existing)
+                    made_here.add(existing.id)  # as in the run that made it
+                return existing, None
+            building = None
+            if self._is_nested():
+                made = definition_changes.create_index(session, table, wanted, progress)
+            else:
+                building = begin_building(self, session, table, wanted)
+                made = building.definition
             made_here.add(made.id)
         _log.info("index created", extra={"table": table, "index": made.name})
-        return Index(table, made)
+        return made, building
 
     def drop_index(self, table: str, name: str) -> None:
         """Remove an index, by its name or by its one field. Raises ``TableNotFoundError`` or ``IndexNotFoundError``."""
@@ -484,6 +526,15 @@ class MiniDB(Care):
     def _has_made(self, number: int) -> bool:
         transaction = self.current_transaction()
         return number in self._made_here or (transaction is not None and transaction.has_made(number))
+
+    def _repeat(self, change: Callable[[], Result]) -> Result:
+        """Make a change of the catalog; outside a transaction make it again after a conflict."""
+        return change() if self.current_transaction() is not None else retry.repeat(change)
+
+    def _is_nested(self) -> bool:
+        """Tell whether the change of the catalog that is being made is a part of the caller's transaction."""
+        transaction = self.current_transaction()
+        return transaction is not None and transaction.is_nested
 
     @contextmanager
     def _catalog_now(self) -> Iterator[Catalog]:

@@ -1,18 +1,31 @@
-"""An index, as a person is told of it, and the look-up of one value in it."""
+"""An index, as a person is told of it; how it is built while others write; the look-up of one value in it."""
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from minidb.engines.port import ReadTransaction
+from minidb.exceptions import (
+    CommitUnknownError,
+    ConflictError,
+    DatabaseClosedError,
+    EngineError,
+    MiniDBError,
+    WaitError,
+)
 from minidb.tables import reading
 from minidb.tables.binding import TableBinding
+from minidb.tables.definition_changes import begin_index
 from minidb.tables.definitions import IndexDefinition
+from minidb.tables.index_build import Progress, Step, abandon, build_batch
 from minidb.tables.row import Row
+from minidb.tables.session import WriteSession
 
 if TYPE_CHECKING:
+    from minidb.api.calls import Calls
     from minidb.api.database import MiniDB
 
 _log = logging.getLogger("minidb.query")
@@ -21,13 +34,15 @@ _log = logging.getLogger("minidb.query")
 class Index:
     """An index of a table, as ``create_index`` and ``indexes`` describe it."""
 
-    __slots__ = ("each", "fields", "name", "table", "unique", "where")
+    __slots__ = ("each", "fields", "is_building", "name", "table", "unique", "where")
 
     def __init__(self, table: str, definition: IndexDefinition) -> None:
         self.table = table
         self.name = definition.name
         self.fields = definition.fields
         self.unique = definition.unique
+        self.is_building = definition.is_building
+        """Whether it is still being built: writes keep it, and no query uses it."""
         self.each = definition.each
         """The field of lists whose elements have an entry each; None if there is none among the fields."""
         self.where = definition.where
@@ -37,7 +52,8 @@ class Index:
         fields = ", ".join(f"each of {field}" if field == self.each else field for field in self.fields)
         unique = ", unique" if self.unique else ""
         where = "" if self.where is None else f", where {self.where}"
-        return f"<index {self.name!r} of table {self.table!r} on {fields}{unique}{where}>"
+        building = ", being built" if self.is_building else ""
+        return f"<index {self.name!r} of table {self.table!r} on {fields}{unique}{where}{building}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Index) and self._facts() == other._facts()
@@ -46,7 +62,60 @@ class Index:
         return hash(self._facts())
 
     def _facts(self) -> tuple[object, ...]:
-        return self.table, self.name, self.fields, self.unique, self.each, str(self.where)
+        return self.table, self.name, self.fields, self.unique, self.each, str(self.where), self.is_building
+
+
+class Building(NamedTuple):
+    """An index that is being built."""
+
+    definition: IndexDefinition
+    step: Step
+    """What has been done in the transaction that began it: in a small table, all."""
+
+
+def begin_building(database: Calls, session: WriteSession, table: str, wanted: IndexDefinition) -> Building:
+    """Begin to build an index, or go on where it was left. The rest is for ``finish_building``, after the commit."""
+    index = begin_index(session, table, wanted)
+    if database.engine.capabilities.has_many_writers:  # a change of the catalog that reads rows meets all who write any
+        return Building(index, Step(0, 0, is_finished=False))
+    return Building(index, build_batch(session, index, has_many_writers=False))
+
+
+def finish_building(database: Calls, building: Building, progress: Progress | None = None) -> None:
+    """Do what is left of building an index, in small transactions, between which others write.
+
+    REQUIRES that the caller is in no transaction.
+    """
+    index, step = building
+    has_many_writers = database.engine.capabilities.has_many_writers
+    try:
+        total = _count_rows(database, index) if progress is not None else 0
+        while True:
+            if progress is not None and step.rows:
+                progress(step.done, max(total, step.done))
+            if step.is_finished:
+                return
+            step = database.write_alone(
+                None, lambda session: build_batch(session, index, has_many_writers=has_many_writers)
+            )
+    except _WORTH_ANOTHER_CALL:
+        raise
+    except BaseException:
+        with suppress(MiniDBError):  # it then waits, as that of a program that has died, for another call or for a drop
+            database.write_alone(None, lambda session: abandon(session, index))
+        raise
+
+
+_WORTH_ANOTHER_CALL: Final = (ConflictError, CommitUnknownError, WaitError, EngineError, DatabaseClosedError)
+"""After these the index stays as far as it has come: they say nothing of the index."""
+
+
+def _count_rows(database: Calls, index: IndexDefinition) -> int:
+    with database.snapshot(None) as (snapshot, catalog):
+        for definition in catalog.definitions.values():
+            if any(one.id == index.id for one in definition.indexes):
+                return snapshot.count(definition.space)
+    return 0
 
 
 def rows_by_index(database: MiniDB, table: str, index: str, value: Any) -> list[Row]:  # Any: what the field's type is

@@ -140,6 +140,11 @@ class Transaction:
         return self._state is _State.OPEN or self._state is _State.CUT_SHORT
 
     @property
+    def is_nested(self) -> bool:
+        """Whether it is a savepoint of another one."""
+        return self._outer is not None
+
+    @property
     def is_live(self) -> bool:
         """Whether it is open, and nothing has come since that ends it: neither a fork nor the database's ``close``."""
         return self._state is _State.OPEN and self._epoch == self.database.epoch

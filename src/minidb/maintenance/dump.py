@@ -71,7 +71,7 @@ class _Dumper:
         head: dict[str, object] = {
             "table": table.name,
             "schema": table.definition.schema_document,
-            "indexes": [_without_id(index.to_document()) for index in table.definition.indexes],
+            "indexes": [_without_id(index.definition.to_document()) for index in table.indexes],
             "rows": rows,
         }
         if table.has_automatic_ids:

@@ -68,6 +68,9 @@ class VerifyReport:
     indexes: dict[str, int] = field(default_factory=dict)
     """The entries that were read, by ``table.index``."""
 
+    building: dict[str, int] = field(default_factory=dict)
+    """The entries that indexes have which are still being built, by ``table.index``. They may lack some: no finding."""
+
     mappings: dict[str, int] = field(default_factory=dict)
     """The items that were read, by mapping."""
 
@@ -94,6 +97,7 @@ class VerifyReport:
             "ok": self.ok,
             "tables": dict(self.tables),
             "indexes": dict(self.indexes),
+            "building": dict(self.building),
             "mappings": dict(self.mappings),
             "finding_count": self.finding_count,
             "findings": [finding.to_dict() for finding in self.findings],
@@ -108,6 +112,8 @@ class VerifyReport:
             f"{len(self.tables)} tables with {rows} rows, {len(self.indexes)} indexes with {entries} entries, "
             f"{len(self.mappings)} mappings with {items} items"
         )
+        if self.building:
+            examined += f"; still being built: {', '.join(sorted(self.building))}"
         if self.ok:
             return f"ok: {examined}"
         lines = [f"{self.finding_count} findings in {examined}", *map(str, self.findings)]

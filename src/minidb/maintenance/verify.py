@@ -30,7 +30,7 @@ from minidb.tables import catalog as catalogs
 from minidb.tables import history
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import SEQUENCES, CatalogEntry, read_entry
-from minidb.tables.definitions import MappingDefinition, TableDefinition
+from minidb.tables.definitions import IndexDefinition, MappingDefinition, TableDefinition
 from minidb.tables.history import HISTORY
 from minidb.tables.index_entries import LARGEST_KEY_BYTES, IndexBinding, Values, row_key_of
 from minidb.tables.mappings import MappingBinding
@@ -143,6 +143,10 @@ class _Verifier:
                 elif owner.space not in self._spaces:
                     self._find("space-missing", "there is no space for what it holds", **where)
                 self._owned.add(owner.space)
+                if isinstance(owner, IndexDefinition) and owner.is_building:
+                    self._owned.add(owner.building_space)
+                    if owner.building_space not in self._spaces:
+                        self._find("space-missing", "there is no space for how far its building has come", **where)
         if SEQUENCES not in self._spaces:
             self._find("space-missing", "there is no space for the ids that were given out")
         if self._keeps_history and HISTORY not in self._spaces:
@@ -174,6 +178,7 @@ class _Verifier:
             self._find("definition-damaged", "the definition contradicts itself", table=name)
             return
         checks = [_IndexCheck(index) for index in table.indexes if index.space in self._spaces]
+        building = [one for one in table.written_indexes if one.is_building and one.space in self._spaces]
         rows = self._report.tables[name] = 0
         for page in self._pages(table.space, table=name):
             readable = self._readable_rows(table, page)
@@ -185,6 +190,9 @@ class _Verifier:
         for check in checks:
             with self._reading(table=name, index=check.name):
                 self._check_index(table, check)
+        for index in building:
+            with self._reading(table=name, index=index.definition.name):
+                self._check_building(table, index)
 
     def _readable_rows(self, table: TableBinding, page: list[Pair]) -> list[tuple[bytes, Values]]:
         """Return the keys and values of a page's rows, and make findings of what is wrong with any."""
@@ -270,6 +278,19 @@ class _Verifier:
                 if problem is not None:
                     where = {"table": table.name, "index": check.name, "key": pair[0]}
                     self._find("entry-stray", problem, _REBUILD, **where)
+
+    def _check_building(self, table: TableBinding, index: IndexBinding) -> None:
+        """Read the entries of an index that is being built: it may lack some, and has none that no row has."""
+        entries = 0
+        name = index.definition.name
+        for page in self._pages(index.space, looks_up=False, table=table.name, index=name):
+            entries += len(page)
+            for pair in page:
+                problem = self._problem_of_entry(table, index, pair)
+                if problem is not None:
+                    self._find("entry-stray", problem, _REBUILD, table=table.name, index=name, key=pair[0])
+        self._report.building[f"{table.name}.{name}"] = entries
+        self._check_count(index.space, entries, table=table.name, index=name)
 
     def _problem_of_entry(self, table: TableBinding, index: IndexBinding, pair: Pair) -> str | None:
         """Return what is wrong with an entry. Nothing is, that one could tell, if its row cannot be read."""

@@ -71,7 +71,10 @@ class TableBinding:
         self.decode_record = self.codec.decode_record
         self._restore = None if self._checker is None else self._checker.restore
         self._key_positions = tuple(map(self._position, definition.primary_key))
-        self.indexes = tuple(map(self._bind_index, definition.indexes))
+        self.written_indexes = tuple(map(self._bind_index, definition.indexes))
+        """The indexes that whoever writes must keep: also those that are still being built."""
+        self.indexes = tuple(index for index in self.written_indexes if not index.is_building)
+        """Those that may be read: each has all of its entries."""
         self.recipes: dict[Hashable, object] = {}
         """What ``query.recipe`` keeps of how it plans queries of this table. It goes when the definition changes."""
 

@@ -10,11 +10,11 @@ from typing import Final
 from minidb.conditions.predicate import Condition
 from minidb.exceptions import IndexExistsError, SchemaDefinitionError, TableExistsError
 from minidb.schema import ListField, Schema
-from minidb.tables import catalog
+from minidb.tables import catalog, index_build
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import Catalog
 from minidb.tables.definitions import IndexDefinition, MappingDefinition, TableDefinition
-from minidb.tables.index_build import Progress, build
+from minidb.tables.index_build import Progress
 from minidb.tables.mappings import MappingBinding
 from minidb.tables.session import WriteSession
 
@@ -45,8 +45,7 @@ def create_table(session: WriteSession, name: str, schema: Schema | None) -> Non
 def drop_table(session: WriteSession, name: str) -> None:
     """Remove a table, its rows and its indexes."""
     definition = session.catalog.definition(name)
-    for index in definition.indexes:
-        session.bytes.drop_space(index.space)
+    index_build.remove(session, definition, [index.id for index in definition.indexes])
     session.bytes.drop_space(definition.space)
     catalog.remove(session.bytes, definition)
     session.forget_table(definition.id)
@@ -86,30 +85,61 @@ def define_index(
 def create_index(
     session: WriteSession, table: str, wanted: IndexDefinition, progress: Progress | None = None
 ) -> IndexDefinition:
-    """Make an index and the entries of the rows that are there. Raises ``UniqueViolationError`` where they repeat."""
+    """Make an index and the entries of the rows that are there. Raises ``UniqueViolationError`` where they repeat.
+
+    Raises ``IndexExistsError`` where an index has its name, unless it is one that it takes the place of.
+    """
+    replaced = _replaced(session.catalog.definition(table), wanted)
+    index_build.remove(session, session.catalog.definition(table), [one.id for one in replaced])
     definition = session.catalog.definition(table)
-    if existing_index(definition, wanted.name) is not None:
-        raise IndexExistsError(
-            f"Table {table!r} already has an index named {wanted.name!r}",
-            hint="drop it first, pass another name=, or pass if_not_exists=True",
-            table=table,
-            index=wanted.name,
-        )
     index = replace(wanted, id=catalog.take_id(session.bytes))
     session.bytes.create_space(index.space)
     change(session, replace(definition, indexes=(*definition.indexes, index)))
-    build(session, session.catalog.table(table), index, progress)
+    index_build.build(session, session.catalog.table(table), index, progress)
     return index
+
+
+def begin_index(session: WriteSession, table: str, wanted: IndexDefinition) -> IndexDefinition:
+    """Make an index that is built by ``index_build.build_batch``, or return it if it is there already and being built.
+
+    One that it takes the place of is read until then. Raises as ``create_index``.
+    """
+    definition = session.catalog.definition(table)
+    for one in definition.indexes:
+        if one.is_building and one.name == wanted.name and one.is_like(wanted):
+            return one
+    _replaced(definition, wanted)
+    return index_build.begin(session, definition, replace(wanted, id=catalog.take_id(session.bytes)))
+
+
+def _replaced(definition: TableDefinition, wanted: IndexDefinition) -> list[IndexDefinition]:
+    """Return the indexes that one takes the place of: they are not unique, or still being built, and else the same."""
+    named = [one for one in definition.indexes if one.name == wanted.name]
+    for one in named:
+        is_weaker = wanted.unique and one.is_like(replace(wanted, unique=False))
+        if not (is_weaker or (one.is_building and one.is_like(wanted))):
+            raise index_exists(definition.name, one)
+    return named
+
+
+def index_exists(table: str, existing: IndexDefinition) -> IndexExistsError:
+    """Return the error for an index whose name another one has."""
+    return IndexExistsError(
+        f"Table {table!r} already has an index named {existing.name!r}",
+        hint="drop it first, pass another name=, or pass if_not_exists=True",
+        table=table,
+        index=existing.name,
+    )
 
 
 def drop_index(session: WriteSession, table: str, name_or_field: str) -> IndexDefinition:
     """Remove an index by its name, or by the one field that it is on; return what it was."""
-    binding = session.catalog.table(table)
-    index = binding.index(name_or_field).definition
-    session.bytes.drop_space(index.space)
-    kept = tuple(one for one in binding.definition.indexes if one.id != index.id)
-    change(session, replace(binding.definition, indexes=kept))
-    return index
+    definition = session.catalog.definition(table)
+    found = existing_index(definition, name_or_field)
+    if found is None:
+        found = session.catalog.table(table).index(name_or_field).definition
+    index_build.remove(session, definition, [one.id for one in definition.indexes if one.name == found.name])
+    return found
 
 
 def create_mapping(session: WriteSession, name: str) -> bool:
@@ -135,8 +165,8 @@ def drop_mapping(session: WriteSession, name: str) -> None:
 
 
 def existing_index(definition: TableDefinition, name: str) -> IndexDefinition | None:
-    """Return the index of this name, or None."""
-    return next((index for index in definition.indexes if index.name == name), None)
+    """Return the index of this name, or None; where one is to take the place of another, the one to come."""
+    return next((index for index in reversed(definition.indexes) if index.name == name), None)
 
 
 def change(session: WriteSession, definition: TableDefinition) -> None:

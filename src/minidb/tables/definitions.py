@@ -29,12 +29,20 @@ class IndexDefinition:
     each: str | None = None
     """The one of the fields that holds lists, if any: a row has an entry for each of the different elements."""
 
-    where: Condition | None = field(default=None, compare=False)  # of one id there is one only
+    where: Condition | None = field(default=None, compare=False)  # of one id and schema version there is one only
     """Which rows have entries, as a bound condition; None: all of them."""
+
+    is_building: bool = False
+    """Whether rows may still lack their entries: whoever writes keeps it, and nobody reads it."""
 
     @property
     def space(self) -> Space:
         return Space(f"index/{self.id}")
+
+    @property
+    def building_space(self) -> Space:
+        """Where it is kept how far the building has come. It is there as long as the index is being built."""
+        return Space(f"building/{self.id}")
 
     def is_like(self, other: IndexDefinition) -> bool:
         """Whether the two have the same entries, whatever they are called."""
@@ -59,6 +67,8 @@ class IndexDefinition:
             document["each"] = self.each
         if self.where is not None:
             document["where"] = to_document(self.where)
+        if self.is_building:
+            document["building"] = True
         return document
 
     @classmethod
@@ -70,6 +80,7 @@ class IndexDefinition:
             document["unique"],
             each=document.get("each"),
             where=from_document(document["where"]) if "where" in document else None,
+            is_building=document.get("building", False),
         )
 
 

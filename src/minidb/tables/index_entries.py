@@ -56,6 +56,7 @@ class IndexBinding:
         "_test",
         "definition",
         "each",
+        "is_building",
         "is_longest_at_ends",
         "positions",
         "space",
@@ -80,6 +81,7 @@ class IndexBinding:
         self.definition = definition
         self.space: Space = definition.space
         self.unique = definition.unique
+        self.is_building = definition.is_building
         self.positions = tuple(positions)
         self.each = None if definition.each is None else definition.fields.index(definition.each)
         """The place, among the fields, of the one whose elements have an entry each."""

@@ -17,12 +17,11 @@ from minidb.schema import IntegerField, Schema
 from minidb.schema.document import fills_of
 from minidb.schema.evolution import LARGEST_EXACT, compare, next_document, says_change
 from minidb.schema.evolution import Comparison as SchemaComparison
-from minidb.tables import catalog
+from minidb.tables import catalog, index_build
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import Catalog
 from minidb.tables.definition_changes import change, define_index
 from minidb.tables.definitions import IndexDefinition, PastSchema, TableDefinition, digest_of, layout_of
-from minidb.tables.index_build import build
 from minidb.tables.session import WriteSession
 
 _log = logging.getLogger("minidb")
@@ -70,9 +69,8 @@ def change_schema(session: WriteSession, name: str, schema: Schema, drop_fields:
         message = f"the schema has been changed {LARGEST_SCHEMA_VERSION} times, and no more are counted"
         raise mismatch(name, [SchemaDifference(None, "version", message, "dump the database and load it")])
     past = PastSchema(definition.schema_version, digest_of(definition.schema), layout_of(definition.schema_document))
-    for index in definition.indexes:
-        if index.id not in {one.id for one in indexes}:
-            session.bytes.drop_space(index.space)
+    kept = {index.id for index in indexes}
+    index_build.remove(session, definition, [index.id for index in definition.indexes if index.id not in kept])
     changed = replace(
         definition,
         schema=schema,
@@ -93,7 +91,7 @@ def missing_indexes(known: Catalog, name: str, schema: Schema) -> list[IndexDefi
     """Return the indexes that a schema asks for and that its table has not, as ``define_index`` does."""
     if known.table(name).is_outdated:
         return []
-    indexes = known.definition(name).indexes
+    indexes = [one for one in known.definition(name).indexes if not one.is_building]
     found = []
     for field, is_unique in schema.indexed_fields:
         wanted = define_index(known, name, (field,), name=field, unique=is_unique, where=None)
@@ -236,10 +234,10 @@ def _is_exact_number(value: object) -> bool:
 
 def _make_anew(session: WriteSession, name: str, index: IndexDefinition) -> None:
     definition = session.catalog.definition(name)
-    made = replace(index, id=catalog.take_id(session.bytes))
-    session.bytes.drop_space(index.space)
+    made = replace(index, id=catalog.take_id(session.bytes), is_building=False)
     session.bytes.create_space(made.space)
-    indexes = tuple(made if one.id == index.id else one for one in definition.indexes)
+    beyond = definition.indexes.index(index) + 1
+    indexes = (*definition.indexes[:beyond], made, *definition.indexes[beyond:])
     change(session, replace(definition, indexes=indexes))
-    table = session.catalog.table(name)
-    build(session, table, next(one for one in table.indexes if one.definition.id == made.id).definition)
+    index_build.remove(session, session.catalog.definition(name), [index.id])
+    index_build.build(session, session.catalog.table(name), made)

@@ -12,6 +12,7 @@ from operator import not_
 from typing import Any, Final, cast
 
 from minidb.encoding.integers import decode_integer, encode_integer, encode_range
+from minidb.engines.port import Pair
 from minidb.exceptions import FieldError, RowExistsError, SchemaValidationError, UniqueViolationError
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import IndexBinding, Values
@@ -81,7 +82,7 @@ def insert_many(
             keys = list(map(table.key_of, values))
             _insert_keyed(session, table, keys, data)
             ids += map(table.id_of, keys)
-        for index in table.indexes:
+        for index in table.written_indexes:
             insert_entries(session, table, index, values, keys)
         number += len(batch)
     if not table.has_automatic_ids:
@@ -170,7 +171,7 @@ def clear(session: WriteSession, table: TableBinding) -> None:
     if table.has_automatic_ids:
         session.keep_all_from_reuse(table)
     session.bytes.clear(table.space)
-    for index in table.indexes:
+    for index in table.written_indexes:
         session.bytes.clear(index.space)
 
 
@@ -192,11 +193,11 @@ def _rewrite(session: WriteSession, table: TableBinding, key: bytes, old: Values
     data = table.encode(new)
     added: list[_Entries] = []
     removed: list[tuple[IndexBinding, list[bytes]]] = []
-    for index in table.indexes:
+    for index in table.written_indexes:
         old_entries, new_entries = index.entries_of(old, key), index.entries_of(new, key)
         if old_entries != new_entries:
             added.append((index, dict([entry for entry in new_entries if entry not in old_entries])))
-            removed.append((index, [entry[0] for entry in old_entries if entry not in new_entries]))
+            removed.append((index, _own(session, index, [entry for entry in old_entries if entry not in new_entries])))
     _require_unique(session, table, new, added)
     session.bytes.put_many(table.space, {key: data})
     for index, entry_keys in removed:
@@ -210,12 +211,25 @@ def _delete(session: WriteSession, table: TableBinding, key: bytes, old: Values)
     if table.has_automatic_ids:
         session.keep_from_reuse(table, decode_integer(key))
     session.bytes.delete_many(table.space, [key])
-    for index in table.indexes:
-        session.bytes.delete_many(index.space, [entry_key for entry_key, _ in index.entries_of(old, key)])
+    for index in table.written_indexes:
+        session.bytes.delete_many(index.space, _own(session, index, index.entries_of(old, key)))
+
+
+def _own(session: WriteSession, index: IndexBinding, entries: Sequence[Pair]) -> list[bytes]:
+    """Return the keys of the entries that a row has, of those that it must have, so that they can be deleted.
+
+    While a unique index is being built, a row that it has not come to may lack its entry, and another one may have got
+    an equal one, which must stay.
+    """
+    keys = [key for key, _ in entries]
+    if not (index.is_building and index.unique):
+        return keys
+    stored = session.bytes.get_many(index.space, keys)
+    return [key for (key, value), held in zip(entries, stored, strict=True) if value == held]
 
 
 def _entries_of(table: TableBinding, values: Values, key: bytes) -> list[_Entries]:
-    return [(index, dict(index.entries_of(values, key))) for index in table.indexes]
+    return [(index, dict(index.entries_of(values, key))) for index in table.written_indexes]
 
 
 def _require_unique(session: WriteSession, table: TableBinding, values: Values, added: Iterable[_Entries]) -> None:
