@@ -9,6 +9,7 @@ from pathlib import Path
 
 from minidb.api.history import HistoryKeeping
 from minidb.engines.locate import begin_replacement, conceal, is_on_server, open_engine
+from minidb.engines.port import ReadTransaction
 from minidb.exceptions import UsageError
 from minidb.maintenance import compact, transfer
 from minidb.maintenance.backup import backup
@@ -19,8 +20,9 @@ from minidb.maintenance.dump import dump
 from minidb.maintenance.load import load
 from minidb.maintenance.manifest import Manifest
 from minidb.maintenance.progress import Progress
-from minidb.maintenance.report import VerifyReport
+from minidb.maintenance.report import Salvaged, VerifyReport
 from minidb.maintenance.restore import At, Sources, restore
+from minidb.maintenance.salvage import salvage
 from minidb.maintenance.streams import Source, Target
 from minidb.maintenance.verify import verify
 from minidb.options import Options
@@ -33,23 +35,49 @@ _backup_log = logging.getLogger("minidb.backup")
 class Care(HistoryKeeping):
     """The whole-database jobs of ``MiniDB``, which is made on it."""
 
-    def verify(self, progress: Progress | None = None) -> VerifyReport:
+    def verify(self, progress: Progress | None = None, *, repair: str | os.PathLike[str] | None = None) -> VerifyReport:
         """Examine all that is committed, beside readers and writers, and return a report.
 
         Each row and item is read and checked, each index compared with its rows both ways, the catalog with both.
         ``report.ok`` says whether nothing is wrong, ``report.findings`` what is. ``progress(done, total)`` counts rows,
         entries and items; what it raises ends the call. It holds a snapshot for as long as it takes.
 
+        ``repair`` is where a new database is made of all that can be read, whether anything is wrong or not: rows and
+        items as they are, indexes anew. This one is only read. ``report.salvaged`` says what was kept and what lost.
+
         >>> print(db.verify())
         ok: 1 tables with 0 rows, 0 indexes with 0 entries, 0 mappings with 0 items
         """
         with self.committed() as snapshot:
             report = verify(snapshot, progress)
+            if repair is not None:
+                report.salvaged = _salvaged(snapshot, repair, progress)
         if report.ok:
             _log.info("database verified", extra={"location": self.location})
         else:
             facts = {"location": self.location, "finding_count": report.finding_count}
             _log.error("the database is damaged: verify has %d findings", report.finding_count, extra=facts)
+        return report
+
+    @staticmethod
+    def repair(
+        source: str | os.PathLike[str], target: str | os.PathLike[str], progress: Progress | None = None
+    ) -> VerifyReport:
+        """Make a new database at ``target`` of all that can be read of the one at ``source``, which is only read.
+
+        ``verify(repair=…)`` for a database whose catalog is so damaged that it cannot be opened. Raises
+        ``EngineUnavailableError`` where there is a database at the target already.
+        """
+        engine = open_engine(conceal(source), Options(read_only=True, create=False))
+        try:
+            snapshot = engine.begin_read()
+            try:
+                report = verify(snapshot, progress)
+                report.salvaged = _salvaged(snapshot, target, progress)
+            finally:
+                snapshot.close()
+        finally:
+            engine.close()
         return report
 
     def dump(self, target: Target, progress: Progress | None = None) -> Contents:
@@ -228,3 +256,21 @@ class Care(HistoryKeeping):
                 self._catalog = catalogs.load(snapshot, self._catalog)  # the new store counts its generations anew
         finally:
             snapshot.close()
+
+
+def _salvaged(snapshot: ReadTransaction, target: str | os.PathLike[str], progress: Progress | None) -> Salvaged:
+    """Make a new database of all that can be read of a snapshot."""
+    replacement = begin_replacement(target, Options(), overwrite=False)
+    try:
+        salvaged = salvage(snapshot, replacement.engine, progress)
+        salvaged.path = os.fspath(target)
+        made = replacement.engine.begin_read()
+        try:
+            salvaged.remaining = verify(made).findings
+        finally:
+            made.close()
+        replacement.finish()
+    finally:
+        replacement.close()
+    _log.warning("database salvaged", extra={"location": salvaged.path})
+    return salvaged

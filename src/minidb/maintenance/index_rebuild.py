@@ -10,7 +10,7 @@ from typing import Final
 
 from minidb.engines.port import Engine, Pair
 from minidb.exceptions import CorruptionError, MiniDBError
-from minidb.maintenance.expected_entries import UNFIT, entries_of, entries_of_all
+from minidb.maintenance.expected import UNFIT, entries_of, entries_of_all
 from minidb.maintenance.filling import writing
 from minidb.tables import catalog as catalogs
 from minidb.tables.binding import TableBinding

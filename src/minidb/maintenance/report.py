@@ -56,6 +56,63 @@ class Finding:
 
 
 @dataclass(slots=True, kw_only=True)
+class Salvaged:
+    """What a new database has of a damaged one, and what it lacks."""
+
+    path: str = ""
+    """Where the new database is."""
+
+    tables: dict[str, int] = field(default_factory=dict)
+    """The rows that it has, by table."""
+
+    mappings: dict[str, int] = field(default_factory=dict)
+    """The items that it has, by mapping."""
+
+    lost_rows: dict[str, int] = field(default_factory=dict)
+    """The rows that could not be read, by table, where there are any."""
+
+    lost_items: dict[str, int] = field(default_factory=dict)
+    """The items that could not be read, by mapping, where there are any."""
+
+    lost_definitions: int = 0
+    """Tables, mappings and indexes whose definition could not be read or used."""
+
+    remaining: list[Finding] = field(default_factory=list)
+    """What is wrong with the new database, such as rows that do not fit their schema: they are kept."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was lost."""
+        return not (self.lost_rows or self.lost_items or self.lost_definitions)
+
+    def to_dict(self) -> dict[str, Any]:  # Any: JSON
+        """Return the facts for JSON."""
+        return {
+            "path": self.path,
+            "tables": dict(self.tables),
+            "mappings": dict(self.mappings),
+            "lost_rows": dict(self.lost_rows),
+            "lost_items": dict(self.lost_items),
+            "lost_definitions": self.lost_definitions,
+            "remaining": [finding.to_dict() for finding in self.remaining],
+        }
+
+    def __str__(self) -> str:
+        kept = (
+            f"salvaged into {self.path}: {len(self.tables)} tables with {sum(self.tables.values())} rows, "
+            f"{len(self.mappings)} mappings with {sum(self.mappings.values())} items"
+        )
+        lost = [f"{count} rows of table {name!r}" for name, count in self.lost_rows.items()]
+        lost += [f"{count} items of mapping {name!r}" for name, count in self.lost_items.items()]
+        if self.lost_definitions:
+            lost.append(f"{self.lost_definitions} definitions")
+        lines = [kept, f"lost: {', '.join(lost) or 'nothing'}"]
+        if self.remaining:
+            lines += ["still wrong in it:", *map(str, self.remaining)]
+        return "\n".join(lines)
+
+
+@dataclass(slots=True, kw_only=True)
 class VerifyReport:
     """What was examined, and what is wrong with it. ``str()`` of it is for people, ``to_dict()`` for JSON.
 
@@ -80,6 +137,9 @@ class VerifyReport:
     finding_count: int = 0
     """How many there were."""
 
+    salvaged: Salvaged | None = None
+    """What was made of the database, where ``repair`` was asked for."""
+
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong."""
@@ -93,7 +153,7 @@ class VerifyReport:
 
     def to_dict(self) -> dict[str, Any]:  # Any: JSON
         """Return the report for JSON."""
-        return {
+        report = {
             "ok": self.ok,
             "tables": dict(self.tables),
             "indexes": dict(self.indexes),
@@ -102,6 +162,7 @@ class VerifyReport:
             "finding_count": self.finding_count,
             "findings": [finding.to_dict() for finding in self.findings],
         }
+        return report if self.salvaged is None else {**report, "salvaged": self.salvaged.to_dict()}
 
     def __bool__(self) -> bool:
         return self.ok
@@ -114,9 +175,10 @@ class VerifyReport:
         )
         if self.building:
             examined += f"; still being built: {', '.join(sorted(self.building))}"
+        salvaged = "" if self.salvaged is None else f"\n{self.salvaged}"
         if self.ok:
-            return f"ok: {examined}"
+            return f"ok: {examined}{salvaged}"
         lines = [f"{self.finding_count} findings in {examined}", *map(str, self.findings)]
         if self.finding_count > len(self.findings):
             lines.append(f"… and {self.finding_count - len(self.findings)} more")
-        return "\n".join(lines)
+        return "\n".join(lines) + salvaged

@@ -22,7 +22,7 @@ from minidb.encoding.integers import decode_integer
 from minidb.encoding.items import decode_item_key, encode_item_key
 from minidb.engines.port import CATALOG, Pair, ReadTransaction, Space
 from minidb.exceptions import BackupError, CorruptionError, EngineError, MiniDBError, SchemaValidationError
-from minidb.maintenance.expected_entries import UNFIT, entries_of, entries_of_all
+from minidb.maintenance.expected import UNFIT, entries_of, entries_of_all, is_key_of
 from minidb.maintenance.progress import Progress
 from minidb.maintenance.replay import replayed
 from minidb.maintenance.report import Finding, VerifyReport
@@ -210,7 +210,7 @@ class _Verifier:
             for (key, _), one in zip(readable, columns, strict=True):
                 self._check_row(table, key, one)
         for key, values in readable:
-            if not _is_key_of(table, key, values):
+            if not is_key_of(table, key, values):
                 message = "the row is stored at a key that is not its own"
                 self._find("row-key-wrong", message, table=table.name, key=key, id=_tried(table.id_of, key))
         return readable
@@ -377,15 +377,6 @@ class _IndexCheck:
         self.index = index
         self.name = index.definition.name
         self.expected = self.hashes = 0
-
-
-def _is_key_of(table: TableBinding, key: bytes, values: Values) -> bool:
-    try:
-        if table.has_automatic_ids:
-            return decode_integer(key) > 0
-        return table.key_of(values) == key
-    except (MiniDBError, *UNFIT):
-        return False
 
 
 _KEY_OF_NONE: Final = encode_item_key(None)

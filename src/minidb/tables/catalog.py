@@ -307,6 +307,11 @@ def set_history(transaction: WriteTransaction, *, is_kept: bool) -> None:
         transaction.delete_many(CATALOG, [_HISTORY_KEY])
 
 
+def keep_ids(transaction: WriteTransaction, highest: int) -> None:
+    """Note that ids up to one have been given out."""
+    transaction.put_many(CATALOG, {_NEXT_ID_KEY: encode_document({"next": highest + 1})})
+
+
 def store(transaction: WriteTransaction, definition: TableDefinition | MappingDefinition) -> None:
     """Write the definition of a table or a mapping."""
     transaction.put_many(CATALOG, {_key_of(definition): encode_document(definition.to_document())})

@@ -1,11 +1,14 @@
-"""The index entries that rows must have, whatever is stored in them."""
+"""The key and the index entries that rows must have, whatever is stored in them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
+from minidb.encoding.integers import decode_integer
 from minidb.engines.port import Pair
+from minidb.exceptions import MiniDBError
+from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import IndexBinding, Values
 
 UNFIT: Final = (TypeError, ValueError, OverflowError, LookupError)
@@ -30,3 +33,13 @@ def entries_of_all(index: IndexBinding, rows: Sequence[tuple[bytes, Values]]) ->
         return [(key, b"") for key in index.entry_keys(values, keys)]
     except UNFIT:
         return None
+
+
+def is_key_of(table: TableBinding, key: bytes, values: Values) -> bool:
+    """Tell whether a row is stored at its own key."""
+    try:
+        if table.has_automatic_ids:
+            return decode_integer(key) > 0
+        return table.key_of(values) == key
+    except (MiniDBError, *UNFIT):
+        return False
