@@ -11,6 +11,7 @@
 import logging
 
 from minidb.api.database import MiniDB
+from minidb.api.history import History
 from minidb.api.index import Index
 from minidb.api.mapping import PersistentMapping
 from minidb.api.pool import Connection, ConnectionPool
@@ -18,21 +19,32 @@ from minidb.api.query import Page, Query
 from minidb.api.table import Table
 from minidb.api.transaction import Transaction
 from minidb.conditions.predicate import Condition, where
+from minidb.maintenance.compact import CompactReport
+from minidb.maintenance.contents import Contents
+from minidb.maintenance.manifest import Manifest
+from minidb.maintenance.report import Finding, Salvaged, VerifyReport
 from minidb.tables.row import Row
 from minidb.version import __version__
 
 __all__ = [
+    "CompactReport",
     "Condition",
     "Connection",
     "ConnectionPool",
+    "Contents",
+    "Finding",
+    "History",
     "Index",
+    "Manifest",
     "MiniDB",
     "Page",
     "PersistentMapping",
     "Query",
     "Row",
+    "Salvaged",
     "Table",
     "Transaction",
+    "VerifyReport",
     "__version__",
     "where",
 ]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from minidb.api.history import HistoryKeeping
 from minidb.engines.locate import begin_replacement, conceal, is_on_server, open_engine
-from minidb.engines.port import ReadTransaction
+from minidb.engines.port import Engine, ReadTransaction
 from minidb.exceptions import UsageError
 from minidb.maintenance import compact, transfer
 from minidb.maintenance.backup import backup
@@ -27,6 +30,9 @@ from minidb.maintenance.streams import Source, Target
 from minidb.maintenance.verify import verify
 from minidb.options import Options
 from minidb.tables import catalog as catalogs
+from minidb.tables.catalog import Catalog
+
+Filled = TypeVar("Filled")
 
 _log = logging.getLogger("minidb")
 _backup_log = logging.getLogger("minidb.backup")
@@ -221,39 +227,77 @@ class Care(HistoryKeeping):
         another. Raises ``EngineUnavailableError`` saying who has it, ``PoolTimeoutError`` where calls of other threads
         do not end, ``UsageError`` inside a transaction, or ``StorageFullError``.
         """
-        self._require_beginning(read_only=False)
-        if self.current_transaction() is not None:
-            raise UsageError("A database cannot be compacted inside a transaction", hint="commit it first")
-        with self.connection_pool.all_held(self.options.pool_timeout_s):
-            self.require_open()
+        with self._held_alone("compacted"):
             before = self.engine.statistics()
             if self.engine.capabilities.is_durable:
-                self._compact(before["used_bytes"], progress)
+                self._replace(lambda engine: self._copy(engine, progress), room_bytes=before["used_bytes"])
+                self._read_catalog(self._catalog)
             report = CompactReport(
                 before_bytes=before["size_bytes"], after_bytes=self.engine.statistics()["size_bytes"]
             )
         _log.info("database compacted", extra={"location": self.location, "size_bytes": report.after_bytes})
         return report
 
-    def _compact(self, used_bytes: int, progress: Progress | None) -> None:
-        """Put a copy in the place of the store. REQUIRES that nothing runs on it."""
+    def restore_from(self, source: Sources, progress: Progress | None = None, *, at: At | None = None) -> Manifest:
+        """Put what backups hold in the place of all that is in this database, which stays open.
+
+        ``source``, ``at`` and what is checked are as in ``restore``; whatever fails, all is as it was. Calls of other
+        threads wait meanwhile; nobody else may have the database open, in this process or another. Raises
+        ``BackupError`` naming the place that is wrong, ``EngineUnavailableError`` saying who has it open,
+        ``PoolTimeoutError`` where calls of other threads do not end, ``UsageError`` inside a transaction, or
+        ``StorageFullError``.
+        """
+        with self._held_alone("restored"):
+            given = self._catalog
+            if self.engine.capabilities.is_durable:
+                manifest = self._replace(lambda engine: restore(source, engine, progress, at=at))
+            else:
+                engine = open_engine(self.location, self.options)
+                manifest = restore(source, engine, progress, at=at)
+                self.engine = engine
+            self._made_here = set()
+            self._read_catalog(None)
+            with self._catalog_lock:
+                self._catalog = self._catalog.with_live_schemas_by_name(given)
+        _backup_log.info("database restored", extra={"location": self.location, "path": manifest.path})
+        return manifest
+
+    @contextmanager
+    def _held_alone(self, done: str) -> Iterator[None]:
+        """Let no other call of this object run during the block."""
+        self._require_beginning(read_only=False)
+        if self.current_transaction() is not None:
+            raise UsageError(f"A database cannot be {done} inside a transaction", hint="commit it first")
+        with self.connection_pool.all_held(self.options.pool_timeout_s):
+            self.require_open()
+            yield
+
+    def _replace(self, fill: Callable[[Engine], Filled], *, room_bytes: int = 0) -> Filled:
+        """Put a store that a function fills in the place of this one. REQUIRES that nothing runs on it."""
         replacement = begin_replacement(self.location, self.options, overwrite=True, is_open_here=True)
         try:
-            replacement.require_room(used_bytes)
-            snapshot = self.engine.begin_read()
-            try:
-                compact.copy(snapshot, replacement.engine, progress)
-            finally:
-                snapshot.close()
+            replacement.require_room(room_bytes)
+            filled = fill(replacement.engine)
             replacement.finish()
             self.engine.close()
         finally:
             replacement.close()
         self.engine = open_engine(self.location, replace(self.options, create=False))
+        return filled
+
+    def _copy(self, engine: Engine, progress: Progress | None) -> None:
+        snapshot = self.engine.begin_read()
+        try:
+            compact.copy(snapshot, engine, progress)
+        finally:
+            snapshot.close()
+
+    def _read_catalog(self, previous: Catalog | None) -> None:
+        """Read the catalog of a new store, which counts its generations anew."""
         snapshot = self.engine.begin_read()
         try:
             with self._catalog_lock:
-                self._catalog = catalogs.load(snapshot, self._catalog)  # the new store counts its generations anew
+                self._catalog = catalogs.load(snapshot, previous)
         finally:
             snapshot.close()
 

@@ -159,6 +159,18 @@ class Catalog:
         live_schemas = {**self._live_schemas, **other._live_schemas}
         return self._with(live_schemas=live_schemas, previous=other)
 
+    def with_live_schemas_by_name(self, other: Catalog) -> Catalog:
+        """Return the catalog with the schemas that another one was given, of tables that are there by the same name.
+
+        For a catalog of another store, whose ids mean other tables.
+        """
+        catalog = self
+        for name, given in other.definitions.items():
+            live, definition = other._live_schemas.get(given.id), self.definitions.get(name)
+            if live is not None and definition is not None and definition.schema == live:
+                catalog = catalog.with_table(definition, live_schema=live)
+        return catalog
+
     def with_table(self, definition: TableDefinition, live_schema: Schema | None = None) -> Catalog:
         """Return the catalog with a table added or changed."""
         kept = {name: one for name, one in self.definitions.items() if one.id != definition.id}

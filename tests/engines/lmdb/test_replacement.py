@@ -18,6 +18,7 @@ import pytest
 import minidb
 from minidb.engines.lmdb import folder as folders
 from minidb.engines.lmdb.engine import LmdbEngine
+from minidb.engines.lmdb.file_lock import FolderLock
 from minidb.engines.lmdb.open_lock import OpenLock
 from minidb.engines.lmdb.replacement import LmdbReplacement
 from minidb.engines.port import CATALOG
@@ -35,6 +36,41 @@ engine = LmdbEngine(sys.argv[1], Options())
 print("open", flush=True)
 sys.stdin.read()
 """
+
+
+def test_what_a_killed_process_left_is_removed_when_the_database_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    LmdbEngine(path, Options()).close()
+    (path / ".new").mkdir()
+    (path / ".new" / "data.mdb").write_bytes(b"half")
+    LmdbEngine(path, Options(read_only=True)).close()
+    assert (path / ".new").exists()
+    LmdbEngine(path, Options()).close()
+    assert not (path / ".new").exists()
+
+
+def test_what_is_being_built_is_not_removed_by_who_opens_the_database(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    LmdbEngine(path, Options()).close()
+    (path / ".new").mkdir()
+    lock = FolderLock(path, "minidb.lock")
+    hold = lock.acquire(0)
+    try:
+        LmdbEngine(path, Options()).close()
+        assert (path / ".new").exists()
+    finally:
+        hold.release()
+        lock.close()
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    LmdbEngine(path, Options()).close()
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("keep me")
+    (path / ".new").symlink_to(tmp_path / "precious")
+    LmdbEngine(path, Options()).close()
+    assert (tmp_path / "precious" / "file").exists()
 
 
 def put(path: Path, value: bytes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -91,6 +92,8 @@ def _try_acquire(path: Path, options: Options) -> Environment | None:
         identity = _identify(path)
         entry = _entries.get(identity)
         if entry is None:
+            if not options.read_only:
+                _remove_leftovers(path)
             environment = _open(path, options, ends_log=is_alone and not options.commit_log)
             entry = _entries[identity] = _Entry(environment, open_lock)
         elif options.durability != entry.environment.durability and not options.read_only:
@@ -238,6 +241,25 @@ def _create(path: Path, options: Options) -> None:
                 folders.build(path, partial(data_file.make, has_log=options.commit_log))
         finally:
             hold.release()
+    finally:
+        lock.close()
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what a process has left that was killed while it built a database aside.
+
+    Whoever builds one holds the write lock until it is in its place.
+    """
+    if not (path / folders.NEW_FOLDER).is_dir():
+        return
+    lock = FolderLock(path, folders.WRITE_LOCK_FILE)
+    try:
+        hold = lock.acquire(0)
+    except WriteTimeoutError:
+        return
+    else:
+        shutil.rmtree(path / folders.NEW_FOLDER, ignore_errors=True)  # of no use; and not of a link
+        hold.release()
     finally:
         lock.close()
 
