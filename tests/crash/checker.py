@@ -53,10 +53,13 @@ class Expected:
         if ledger.ready is None and ledger.pending is None:
             return cls(before, frozenset(tokens), {}, is_owed)
         acknowledged = dict(before[ledger.ready or 0])
-        for operation in ledger.done:
+        possible: list[Model] = []
+        for number, operation in enumerate(ledger.done):
+            if number >= ledger.synced:
+                possible.append(dict(acknowledged))
             apply_to_model(acknowledged, operation)
             tokens |= named_tokens(operation)
-        possible = [acknowledged]
+        possible.append(acknowledged)
         if ledger.pending is not None:
             with_pending = dict(acknowledged)
             apply_to_model(with_pending, ledger.pending)

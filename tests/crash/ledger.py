@@ -6,6 +6,9 @@ process, as the database's own writes do.
     {"ready": number}                      the tables are there; which of the states was found that there may be
     {"try": operation}                     before the call
     {"done": {token: id}}                  after the call returned: the ids of the rows that it left, of those it named
+    {"synced": true}                       all that is done is on the disk: said by writers whose commits need not be
+
+A writer whose commits are not flushed one by one says ``"relaxed": true`` with ``ready``.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from typing import Any
 from tests.crash.operations import Operation
 
 Entry = dict[str, Any]  # Any: JSON
+
+CHECKPOINTED = {"create_index", "drop_index", "make_spare", "drop_spare", "replace"}
+"""The kinds of operations that are on the disk when they are done, and all before them, whoever does them."""
 
 
 class LedgerWriter:
@@ -43,17 +49,25 @@ class Ledger:
     done: list[Operation] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)
     pending: Operation | None = None
+    is_relaxed: bool = False
+    synced: int = 0
+    """So many operations are on the disk, where that is not all that are done."""
 
     def add(self, entry: Entry) -> None:
         """Take in the next entry."""
         if "ready" in entry:
             self.ready = entry["ready"]
+            self.is_relaxed = entry.get("relaxed", False)
+        elif "synced" in entry:
+            self.synced = len(self.done)
         elif "try" in entry:
             self.pending = entry["try"]
         else:
             assert self.pending is not None, "nothing is done that was not tried"
             self.done.append(self.pending)
             self.ids.update(entry["done"])
+            if not self.is_relaxed or self.pending["kind"] in CHECKPOINTED:
+                self.synced = len(self.done)
             self.pending = None
 
 

@@ -34,12 +34,23 @@ from pathlib import Path
 from tests.crash.checker import CheckFailedError, Expected, check, check_backup, check_backups
 from tests.crash.harness import new_seed
 from tests.crash.ledger import Ledger
+from tests.crash.log_flaws import FLAWS, planted
+from tests.crash.log_workloads import LOG_WORKLOADS
 from tests.crash.replay import Disk, Image, lay_out
+from tests.crash.run import Place
 from tests.crash.shim import FAST_FOLDER, REPOSITORY, build, environment
 from tests.crash.trace import Event, read_trace
-from tests.crash.workloads import WORKLOADS, Place
+from tests.crash.workloads import RECOVERY, WORKLOADS
+
+from minidb.engines.lmdb.folder import DATA_FILE, READERS_FILE
+
+AllExpected = Mapping[str, Mapping[str, Expected]]
+"""By place, and by owner."""
 
 STATES_PER_TRACE = 400
+
+RECOVERIES_PER_TRACE = 2
+"""So many of the states of a workload of the log are recovered under the shim, with the power failing in that, too."""
 
 LONGEST_CHECK_S = 60
 """Then the process that checks is ended: a damaged file may lead it in circles."""
@@ -51,6 +62,7 @@ CONTROLS: dict[str, tuple[str, ...]] = {
     "acknowledge-early": ("--acknowledge-early",),
     "unflushed-contents": ("--without-flush", "contents"),
     "unflushed-names": ("--without-flush", "names"),
+    **{flaw: ("--flaw", flaw) for flaw in FLAWS},
 }
 """What each control adds to the command of the workload."""
 
@@ -65,6 +77,8 @@ class Tally:
     pending_absent: int = 0
     faults: int = 0
     first_faults: list[str] = field(default_factory=list)
+    by_workload: dict[str, int] = field(default_factory=dict)
+    """The number of states."""
 
     def add(self, other: Tally) -> None:
         self.states += other.states
@@ -73,6 +87,8 @@ class Tally:
         self.pending_absent += other.pending_absent
         self.faults += other.faults
         self.first_faults += other.first_faults
+        for name, states in other.by_workload.items():
+            self.by_workload[name] = self.by_workload.get(name, 0) + states
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,46 +107,102 @@ def perform(task: Task) -> Tally:
     with tempfile.TemporaryDirectory(prefix="minidb-power-", dir=FAST_FOLDER) as place:
         root = Path(place) / "root"
         root.mkdir()
-        trace = Path(place) / "trace"
-        arguments = [task.workload, str(root), str(trace), str(task.seed), "--size", str(task.size)]
-        subprocess.run(
-            [sys.executable, "-m", "tests.crash.workloads", *arguments, *CONTROLS[task.control]],
-            cwd=REPOSITORY,
-            env=environment(task.library),
-            check=True,
-            timeout=300,
-        )
+        events = _run_under_shim(task, task.workload, root, Path(place) / "trace")
         disk = Disk(root, root.stat().st_ino, ignores_flushes=task.control == "dropped-flush")
-        return _check_trace(task, disk, read_trace(trace), root, Path(place) / "state")
+        with planted("metas-left" if task.control == "metas-left" else None):
+            tally = _check_trace(task, disk, events, root, Path(place) / "state")
+    tally.by_workload[task.workload] = tally.states
+    return tally
+
+
+def _run_under_shim(task: Task, workload: str, root: Path, trace: Path) -> list[Event]:
+    arguments = [workload, str(root), str(trace), str(task.seed), "--size", str(task.size)]
+    subprocess.run(
+        [sys.executable, "-m", "tests.crash.workloads", *arguments, *CONTROLS[task.control]],
+        cwd=REPOSITORY,
+        env=environment(task.library),
+        check=True,
+        timeout=300,
+    )
+    return read_trace(trace)
 
 
 def _check_trace(task: Task, disk: Disk, events: list[Event], root: Path, folder: Path) -> Tally:
     draw = random.Random(f"{task.seed} {task.workload}")
     first = _first_of_interest(events)
     variants = max(1, STATES_PER_TRACE // (len(events) - first) - 2)
+    recovered = set[int]()
+    if task.workload in LOG_WORKLOADS:
+        recovered = {draw.randrange(first, len(events)) for _ in range(RECOVERIES_PER_TRACE)}
     tally = Tally()
-    seen: dict[bytes, Mapping[str, Expected]] = {}  # what a fingerprint is made with must live as long as it
-    faulty: set[str] = set()
+    states = States(task, root, folder, tally)
     for number, (event, expected) in enumerate(_with_expected(events)):
         disk.do(event)
-        for image in disk.images(draw, variants) if number >= first else ():
-            tally.states += 1
-            for place in expected.keys() - faulty:
-                part = _part_of(image, str(root / place))
-                fingerprint = _fingerprint(place, part, expected[place])
-                if fingerprint in seen:
-                    continue
-                seen[fingerprint] = expected[place]
-                tally.opened += 1
-                try:
-                    _check_part(part, place, expected[place], root, folder, tally)
-                except CheckFailedError as error:
-                    where = f"{task.workload}, {place}, seed {task.seed}, after event {number}"
-                    tally.faults += 1
-                    tally.first_faults.append(f"{where}: {error}")
-                    faulty.add(place)
+        images = list(disk.images(draw, variants)) if number >= first else []
+        for image in images:
+            states.check(image, expected, f"after event {number}")
+        if number in recovered:
+            _check_recovery(task, states, draw.choice(images), expected, draw, f"after event {number}, in recovery")
         disk.land(event)
     return tally
+
+
+def _check_recovery(
+    task: Task,
+    states: States,
+    image: Image,
+    all_expected: AllExpected,
+    draw: random.Random,
+    when: str,
+) -> None:
+    """Let the power fail again while the database is opened that the first failure has left."""
+    with tempfile.TemporaryDirectory(prefix="minidb-power-", dir=FAST_FOLDER) as place:
+        root = Path(place) / "root"
+        root.mkdir()
+        lay_out(image, states.root, root)
+        readers = root / Place.DATABASE / READERS_FILE
+        if not (root / Place.DATABASE / DATA_FILE).exists():
+            return
+        readers.unlink(missing_ok=True)  # in which nothing counts: a map of it is refused where it was not seen made
+        disk = Disk(root, root.stat().st_ino)
+        disk.adopt()
+        events = _run_under_shim(task, RECOVERY, root, Path(place) / "trace")
+        again = States(task, root, Path(place) / "state", states.tally)
+        for number, event in enumerate(events):
+            disk.do(event)
+            for state in disk.images(draw, 1):
+                again.check(state, {Place.DATABASE: all_expected[Place.DATABASE]}, f"{when}, after event {number}")
+            disk.land(event)
+
+
+class States:
+    """The states of one trace."""
+
+    def __init__(self, task: Task, root: Path, folder: Path, tally: Tally) -> None:
+        self.root = root
+        self.tally = tally
+        self._task = task
+        self._folder = folder
+        self._seen: dict[bytes, Mapping[str, Expected]] = {}  # what a fingerprint is made with must live as long as it
+        self._faulty: set[str] = set()
+
+    def check(self, image: Image, expected: AllExpected, when: str) -> None:
+        """Check what is at each place, if no other state was like it."""
+        tally = self.tally
+        tally.states += 1
+        for place in expected.keys() - self._faulty:
+            part = _part_of(image, str(self.root / place))
+            fingerprint = _fingerprint(place, part, expected[place])
+            if fingerprint in self._seen:
+                continue
+            self._seen[fingerprint] = expected[place]
+            tally.opened += 1
+            try:
+                _check_part(part, place, expected[place], self.root, self._folder, tally)
+            except CheckFailedError as error:
+                tally.faults += 1
+                tally.first_faults.append(f"{self._task.workload}, {place}, seed {self._task.seed}, {when}: {error}")
+                self._faulty.add(place)
 
 
 def _first_of_interest(events: list[Event]) -> int:
@@ -139,9 +211,10 @@ def _first_of_interest(events: list[Event]) -> int:
     return next((number for number, entry in entries if entry.get("try", {}).get("kind") == "replace"), 0)
 
 
-def _with_expected(events: list[Event]) -> Iterator[tuple[Event, Mapping[str, Mapping[str, Expected]]]]:
+def _with_expected(events: list[Event]) -> Iterator[tuple[Event, AllExpected]]:
     """Yield each event with what the ledgers say after it, by place and owner."""
     ledgers: dict[tuple[str, str], Ledger] = {}
+    begun: dict[tuple[str, str], dict[str, int]] = {}  # how far the others were when an operation was begun
     expected: dict[str, dict[str, Expected]] = {Place.DATABASE: {}}
     for event in events:
         if event.kind == "mark":
@@ -149,7 +222,17 @@ def _with_expected(events: list[Event]) -> Iterator[tuple[Event, Mapping[str, Ma
             place, owner = entry["place"], entry["writer"]
             ledger = ledgers.setdefault((place, owner), Ledger())
             ledger.add(entry)
-            expected = {**expected, place: {**expected.get(place, {}), owner: Expected.of([{}], ledger)}}
+            changed = {owner: Expected.of([{}], ledger)}
+            if not ledger.is_relaxed:
+                others = {name: one for (where, name), one in ledgers.items() if where == place and one.is_relaxed}
+                if "try" in entry:
+                    begun[place, owner] = {name: len(one.done) for name, one in others.items()}
+                elif "done" in entry:  # and flushed, with all that was in the log before
+                    for name, done in begun.pop((place, owner)).items():
+                        if others[name].synced < done:
+                            others[name].synced = done
+                            changed[name] = Expected.of([{}], others[name])
+            expected = {**expected, place: {**expected.get(place, {}), **changed}}
         yield event, expected
 
 

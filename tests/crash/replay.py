@@ -90,6 +90,18 @@ class Disk:
         self._folders: dict[int, _Folder] = {root_inode: self._root}
         self._changes: list[_Change] = []  # that do not last yet, in their order
 
+    def adopt(self) -> None:
+        """Take what is in the real folder for what is surely on this disk, before anything is done to it."""
+        for path in sorted(Path(self._path).rglob("*")):
+            what = _Folder() if path.is_dir() else _File(bytearray(path.read_bytes()))
+            if isinstance(what, _Folder):
+                self._folders[path.stat().st_ino] = what
+            else:
+                self._files[path.stat().st_ino] = what
+            place = self._place(str(path))
+            assert place is not None, "it has a name"
+            place[0].seen[place[1]] = place[0].lasting[place[1]] = what
+
     def do(self, event: Event) -> None:
         """Follow an event that is being done: a write may still be torn, even if it does not return before it lasts."""
         match event.kind:

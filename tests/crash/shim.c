@@ -4,8 +4,8 @@
  * Then it records every change of a file below one folder, and every flush, in the order in which they were done; and
  * it can make the nth write or flush fail, cut short, or kill the process.
  *
- * A record is a head (struct head), the paths, the bytes written. One lock is held over each call and its record, so
- * that the order of the records is the order of the calls. Changes through a shared writable map cannot be seen: such a
+ * A record is a head (struct head), the paths, the bytes written. One lock, of the process and of those forked from it,
+ * is held over each call and its record, so that the order of the records is the order of the calls. Changes through a shared writable map cannot be seen: such a
  * map is recorded, and whoever reads the trace refuses it.
  */
 #define _GNU_SOURCE
@@ -36,13 +36,17 @@ struct head {
 enum { WRITES, FLUSHES, KINDS };
 enum { ACT_KILL = -1, ACT_SHORT = -2 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Of this process, and since it began to watch of all those forked from it. */
+static struct shared {
+    pthread_mutex_t lock;
+    long room;
+} own = {PTHREAD_MUTEX_INITIALIZER, -1}, *shared = &own;
 static char root[PATH_MAX];
 static size_t root_bytes;
 static int trace = -1;
 static long calls[KINDS], fault_from[KINDS], fault_until[KINDS];
 static int fault_action[KINDS];
-static long all_room = -1, *room = &all_room;
+static long *room = &own.room;
 
 #define REAL(result, name, ...) \
     static result (*real_##name)(__VA_ARGS__); \
@@ -54,6 +58,12 @@ static void must(int is_done, const char *what) {
         abort();
     }
 }
+
+static void take(void) {
+    if (pthread_mutex_lock(&shared->lock) == EOWNERDEAD) pthread_mutex_consistent(&shared->lock);
+}
+
+static void give(void) { pthread_mutex_unlock(&shared->lock); }
 
 static int is_below(const char *path) {
     return root_bytes && !strncmp(path, root, root_bytes) && (path[root_bytes] == '/' || !path[root_bytes]);
@@ -128,7 +138,7 @@ static ssize_t write_watched(int descriptor, const struct iovec *parts, int coun
     REAL(ssize_t, writev, int, const struct iovec *, int);
     struct stat status;
     struct iovec half;
-    pthread_mutex_lock(&lock);
+    take();
     int flags = fcntl(descriptor, F_GETFL);
     must(!fstat(descriptor, &status), "fstat");
     off_t start = offset >= 0 ? offset : flags & O_APPEND ? status.st_size : lseek(descriptor, 0, SEEK_CUR);
@@ -162,7 +172,7 @@ static ssize_t write_watched(int descriptor, const struct iovec *parts, int coun
         }
         errno = before;
     }
-    pthread_mutex_unlock(&lock);
+    give();
     return done;
 }
 
@@ -219,12 +229,12 @@ int ftruncate(int descriptor, off_t size) {
     REAL(int, ftruncate, int, off_t);
     if (!watches(descriptor)) return real_ftruncate(descriptor, size);
     struct stat status;
-    pthread_mutex_lock(&lock);
+    take();
     must(!fstat(descriptor, &status), "fstat");
     int result = real_ftruncate(descriptor, size);
     if (!result) record('T', 0, inode_of(descriptor), size, 0, "", "");
     if (!result && *room >= 0 && size < status.st_size) *room += status.st_size - size;
-    pthread_mutex_unlock(&lock);
+    give();
     return result;
 }
 int ftruncate64(int descriptor, off_t size) { return ftruncate(descriptor, size); }
@@ -234,12 +244,12 @@ int posix_fallocate(int descriptor, off_t offset, off_t size) {
     REAL(int, posix_fallocate, int, off_t, off_t);
     if (!watches(descriptor)) return real_posix_fallocate(descriptor, offset, size);
     struct stat status;
-    pthread_mutex_lock(&lock);
+    take();
     must(!fstat(descriptor, &status), "fstat");
     off_t growth = offset + size > status.st_size ? offset + size - status.st_size : 0;
     int result = *room >= 0 && growth > *room ? ENOSPC : real_posix_fallocate(descriptor, offset, size);
     if (!result && *room >= 0) *room -= growth;
-    pthread_mutex_unlock(&lock);
+    give();
     return result;
 }
 int posix_fallocate64(int descriptor, off_t offset, off_t size) { return posix_fallocate(descriptor, offset, size); }
@@ -249,9 +259,9 @@ void *mmap(void *address, size_t size, int protection, int flags, int descriptor
     void *result = real_mmap(address, size, protection, flags, descriptor, offset);
     int is_writable_and_shared = protection & PROT_WRITE && (flags & MAP_TYPE) != MAP_PRIVATE;
     if (result != MAP_FAILED && descriptor >= 0 && is_writable_and_shared && watches(descriptor)) {
-        pthread_mutex_lock(&lock);
+        take();
         record('M', 0, inode_of(descriptor), 0, 0, "", "");
-        pthread_mutex_unlock(&lock);
+        give();
     }
     return result;
 }
@@ -270,12 +280,12 @@ int statvfs64(const char *path, struct statvfs64 *status) { return statvfs(path,
 /* --- flushing ----------------------------------------------------------------------------------------------------- */
 
 static int flush_watched(int descriptor, int (*real)(int)) {
-    pthread_mutex_lock(&lock);
+    take();
     int action = fate(FLUSHES);
     int result = -1;
     if (action > 0) errno = action;
     else if (!(result = real(descriptor))) record('S', 0, inode_of(descriptor), 0, 0, "", "");
-    pthread_mutex_unlock(&lock);
+    give();
     return result;
 }
 
@@ -301,12 +311,12 @@ int openat(int folder, const char *name, int flags, ...) {
     va_end(rest);
     if (!root_bytes || !(flags & (O_CREAT | O_TRUNC)) || !absolute(folder, name, path) || !is_below(path))
         return real_openat(folder, name, flags, mode);
-    pthread_mutex_lock(&lock);
+    take();
     int is_new = lstat(path, &status) != 0;
     int descriptor = real_openat(folder, name, flags, mode);
     if (descriptor >= 0 && is_new) record('C', 0, inode_of(descriptor), 0, 0, path, "");
     else if (descriptor >= 0 && flags & O_TRUNC) record('T', 0, inode_of(descriptor), 0, 0, "", "");
-    pthread_mutex_unlock(&lock);
+    give();
     return descriptor;
 }
 int openat64(int folder, const char *name, int flags, ...) {
@@ -335,13 +345,13 @@ int mkdirat(int folder, const char *name, mode_t mode) {
     REAL(int, mkdirat, int, const char *, mode_t);
     char path[PATH_MAX];
     struct stat status;
-    pthread_mutex_lock(&lock);
+    take();
     int result = real_mkdirat(folder, name, mode);
     if (!result && absolute(folder, name, path) && is_below(path)) {
         must(!lstat(path, &status), "lstat");
         record('D', 0, status.st_ino, 0, 0, path, "");
     }
-    pthread_mutex_unlock(&lock);
+    give();
     return result;
 }
 int mkdir(const char *name, mode_t mode) { return mkdirat(AT_FDCWD, name, mode); }
@@ -349,11 +359,11 @@ int mkdir(const char *name, mode_t mode) { return mkdirat(AT_FDCWD, name, mode);
 int unlinkat(int folder, const char *name, int flags) {
     REAL(int, unlinkat, int, const char *, int);
     char path[PATH_MAX];
-    pthread_mutex_lock(&lock);
+    take();
     int result = real_unlinkat(folder, name, flags);
     if (!result && absolute(folder, name, path) && is_below(path))
         record(flags & AT_REMOVEDIR ? 'X' : 'U', 0, 0, 0, 0, path, "");
-    pthread_mutex_unlock(&lock);
+    give();
     return result;
 }
 int unlink(const char *name) { return unlinkat(AT_FDCWD, name, 0); }
@@ -362,11 +372,11 @@ int rmdir(const char *name) { return unlinkat(AT_FDCWD, name, AT_REMOVEDIR); }
 int renameat(int folder, const char *name, int new_folder, const char *new_name) {
     REAL(int, renameat, int, const char *, int, const char *);
     char path[PATH_MAX], target[PATH_MAX];
-    pthread_mutex_lock(&lock);
+    take();
     int result = real_renameat(folder, name, new_folder, new_name);
     if (!result && absolute(folder, name, path) && absolute(new_folder, new_name, target) && is_below(target))
         record('R', 0, 0, 0, 0, path, target);
-    pthread_mutex_unlock(&lock);
+    give();
     return result;
 }
 int rename(const char *name, const char *new_name) { return renameat(AT_FDCWD, name, AT_FDCWD, new_name); }
@@ -374,11 +384,11 @@ int rename(const char *name, const char *new_name) { return renameat(AT_FDCWD, n
 int linkat(int folder, const char *name, int new_folder, const char *new_name, int flags) {
     REAL(int, linkat, int, const char *, int, const char *, int);
     char path[PATH_MAX], target[PATH_MAX];
-    pthread_mutex_lock(&lock);
+    take();
     int result = real_linkat(folder, name, new_folder, new_name, flags);
     if (!result && absolute(folder, name, path) && absolute(new_folder, new_name, target) && is_below(target))
         record('L', 0, 0, 0, 0, path, target);
-    pthread_mutex_unlock(&lock);
+    give();
     return result;
 }
 int link(const char *name, const char *new_name) { return linkat(AT_FDCWD, name, AT_FDCWD, new_name, 0); }
@@ -387,39 +397,50 @@ int link(const char *name, const char *new_name) { return linkat(AT_FDCWD, name,
 
 void shim_watch(const char *folder, const char *trace_path) {
     REAL(int, openat, int, const char *, int, ...);
-    pthread_mutex_lock(&lock);
-    /* Forked children fill the same disk. They take turns: nothing keeps two of them from counting at once. */
-    room = mmap(NULL, sizeof *room, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    must(room != MAP_FAILED, "mmap");
+    pthread_mutexattr_t kind;
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    must(shared != MAP_FAILED, "mmap");
+    pthread_mutexattr_init(&kind);
+    pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(&shared->lock, &kind);
+    take();
+    room = &shared->room;
     *room = -1;
     root_bytes = snprintf(root, sizeof root, "%s", folder);
     if (trace_path[0]) {
         trace = real_openat(AT_FDCWD, trace_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
         must(trace >= 0, "the trace cannot be opened");
     }
-    pthread_mutex_unlock(&lock);
+    give();
 }
 
 void shim_mark(const char *text, size_t size) {
-    pthread_mutex_lock(&lock);
+    take();
     record('K', 0, 0, 0, size, "", "");
     put(text, size);
-    pthread_mutex_unlock(&lock);
+    give();
 }
 
 /* Calls [from, until) of a kind, counted from now and from 1, meet the action: an errno or an ACT_. */
 void shim_fault(int kind, long from, long until, int action) {
-    pthread_mutex_lock(&lock);
+    take();
     calls[kind] = 0;
     fault_from[kind] = from, fault_until[kind] = until, fault_action[kind] = action;
-    pthread_mutex_unlock(&lock);
+    give();
+}
+
+/* Die where no thread is in the middle of a record. */
+void shim_kill(void) {
+    take();
+    kill(getpid(), SIGKILL), pause();
 }
 
 long shim_calls(int kind) { return calls[kind]; }
 
 /* From now on the files may grow by so many bytes together; -1: as they like. */
 void shim_room(long bytes) {
-    pthread_mutex_lock(&lock);
+    take();
     *room = bytes;
-    pthread_mutex_unlock(&lock);
+    give();
 }

@@ -78,6 +78,14 @@ class Shim:
         finally:
             self._library.shim_fault(number, 0, 0, 0)
 
+    def fault_from_now(self, kind: Literal["write", "flush"], first: int, action: int) -> None:
+        """Let the call with this number, counted from now and from 1, meet an action. It may be long until then."""
+        self._library.shim_fault(_KINDS.index(kind), first, first + 1, action)
+
+    def kill(self) -> None:
+        """Die, as by ``kill -9``, where no other thread is in the middle of a call that is recorded."""
+        self._library.shim_kill()
+
     def calls(self, kind: Literal["write", "flush"]) -> int:
         """Return the number of calls since the last fault began or ended."""
         return int(self._library.shim_calls(_KINDS.index(kind)))

@@ -9,8 +9,8 @@ import sys
 from typing import Any
 
 import pytest
+from tests.crash.run import Place
 from tests.crash.shim import REPOSITORY, environment
-from tests.crash.workloads import Place
 
 STATES = int(os.environ.get("MINIDB_POWER_STATES", "2000"))
 

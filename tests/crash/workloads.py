@@ -11,128 +11,20 @@ from __future__ import annotations
 import argparse
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Literal, get_args
-from unittest.mock import patch
+from typing import get_args
 
-from tests.crash.ledger import Entry
-from tests.crash.operations import Author, Hand, Model, Operation, apply_to_model
+from tests.crash.log_flaws import FLAWS, planted
+from tests.crash.log_workloads import LOG_WORKLOADS, little_thresholds, recover
+from tests.crash.operations import Hand
+from tests.crash.run import Place, Run, WithoutFlush, Writer
 from tests.crash.shim import Shim
 
 from minidb import MiniDB
-from minidb.engines.lmdb import folder
-from minidb.engines.lmdb.engine import LmdbEngine
-from minidb.maintenance import whole_file
-from minidb.maintenance.whole_file import WholeFile
 from minidb.options import Durability
-
-WithoutFlush = Literal["contents", "names"]
-
-
-class Place(StrEnum):
-    """The database and its copies, below the folder that is watched, in which nothing is at first."""
-
-    DATABASE = "new/database"
-    BACKUP = "new/database.minidb"
-    BACKUPS = "new/backups"
-    LOADED = "copies/loaded"
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """How a workload is run."""
-
-    root: Path
-    seed: int
-    size: int
-    durability: Durability
-    acknowledges_early: bool
-    without_flush: WithoutFlush | None
-    mark: Callable[[Entry], None]
-
-    @property
-    def folder(self) -> Path:
-        """The database's."""
-        return self.root / Place.DATABASE
-
-    def open(self) -> MiniDB:
-        return MiniDB(self.folder, durability=self.durability)
-
-    def do(
-        self, owner: str, operation: Operation, act: Callable[[], Mapping[str, int]], place: Place = Place.DATABASE
-    ) -> None:
-        """Do an operation, with its entries in the ledger of the place. ``act`` returns the ids of what it leaves."""
-        head = {"place": place, "writer": owner}
-        self.mark({**head, "try": operation})
-        done = {} if self.acknowledges_early else act()
-        if place != Place.DATABASE:
-            self.mark({**head, "ready": 0})
-        self.mark({**head, "done": dict(done)})
-        if self.acknowledges_early:
-            act()
-
-
-class Writer:
-    """One writer, and what it knows to be in the database."""
-
-    def __init__(self, run: Run, database: MiniDB, owner: str = "0", *, defines: bool = False) -> None:
-        self._run = run
-        self._owner = owner
-        self.model: Model = {}
-        author = Author(random.Random(f"{run.seed} {owner}"), owner, defines=defines, most_rows=12, crowded=15)
-        self._operations = author.operations(self.model)
-        self.open(database)
-        run.mark({"place": Place.DATABASE, "writer": owner, "ready": 0})
-
-    def open(self, database: MiniDB) -> None:
-        """Go on with the same database, opened again."""
-        self._hand = Hand(database, self._owner)
-
-    def write(self, count: int) -> None:
-        """Do so many operations."""
-        for operation in islice(self._operations, count):
-            self._run.do(self._owner, operation, partial(self._hand.do, operation))
-            apply_to_model(self.model, operation)
-
-    def compact(self, database: MiniDB) -> None:
-        """Build the database anew, with all that is in it."""
-        self._replace(Place.DATABASE, self.model, database.compact)
-
-    def restore(self, source: Path, model: Model) -> None:
-        """Have the closed database replaced with a backup, which holds what the model says."""
-        self._replace(Place.DATABASE, model, partial(MiniDB.restore, source, self._run.folder, overwrite=True))
-        apply_to_model(self.model, {"kind": "replace", "model": model})
-
-    def copy(self, place: Place, act: Callable[[Path], object]) -> None:
-        """Have all that is there copied to a place."""
-        self._replace(place, self.model, partial(act, self._run.root / place))
-
-    def _replace(self, place: Place, model: Model, act: Callable[[], object]) -> None:
-        def act_and_know() -> Mapping[str, int]:
-            with _flaw(self._run.without_flush):
-                act()
-            return {token: self._hand.ids[token] for token in model if token in self._hand.ids}
-
-        self._run.do(self._owner, {"kind": "replace", "model": dict(model)}, act_and_know, place)
-
-
-@contextmanager
-def _flaw(without_flush: WithoutFlush | None) -> Iterator[None]:
-    """Let backups and replacements be wrong on purpose."""
-    with ExitStack() as stack:
-        if without_flush == "contents":
-            stack.enter_context(patch.object(WholeFile, "flush", lambda whole: whole.file.flush()))
-            stack.enter_context(patch.object(LmdbEngine, "sync", lambda _: None))
-        elif without_flush == "names":
-            for module in (whole_file, folder):
-                stack.enter_context(patch.object(module, "flush_folder", lambda _: None))
-        yield
 
 
 def create(run: Run) -> None:
@@ -228,7 +120,10 @@ def compact(run: Run) -> None:
             writer.compact(database)
 
 
-WORKLOADS: dict[str, tuple[Callable[[Run], None], int]] = {
+LITTLE_SHARE = 0.5
+"""So many of the runs of other workloads than those of the log meet what comes once in a thousand commits, too."""
+
+BASIC: dict[str, tuple[Callable[[Run], None], int]] = {
     "create": (create, 2),
     "commits": (commits, 25),
     "definitions": (definitions, 20),
@@ -239,12 +134,16 @@ WORKLOADS: dict[str, tuple[Callable[[Run], None], int]] = {
     "load": (load, 3),
     "compact": (compact, 4),
 }
+WORKLOADS = {**BASIC, **LOG_WORKLOADS}
 """Each with the number of operations, of each writer, that a run of size 1 does."""
+
+RECOVERY = "recovery"
+"""What is done to a state that was found after a power failure, so that the power may fail in that, too."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=WORKLOADS)
+    parser.add_argument("name", choices=(*WORKLOADS, RECOVERY))
     parser.add_argument("folder", type=Path)
     parser.add_argument("trace", type=Path)
     parser.add_argument("seed", type=int)
@@ -252,8 +151,9 @@ def main() -> None:
     parser.add_argument("--durability", choices=get_args(Durability), default="full")
     parser.add_argument("--acknowledge-early", action="store_true")
     parser.add_argument("--without-flush", choices=get_args(WithoutFlush))
+    parser.add_argument("--flaw", choices=FLAWS)
     options = parser.parse_args()
-    workload, operations = WORKLOADS[options.name]
+    workload, operations = {**WORKLOADS, RECOVERY: (recover, 0)}[options.name]
     shim = Shim(options.folder, options.trace)
     run = Run(
         options.folder,
@@ -262,9 +162,14 @@ def main() -> None:
         options.durability,
         options.acknowledge_early,
         options.without_flush,
-        shim.mark,
+        shim,
     )
-    workload(run)
+    draw = random.Random(f"{options.seed} thresholds")
+    with ExitStack() as stack:
+        stack.enter_context(planted(options.flaw))
+        if options.name not in BASIC or draw.random() < LITTLE_SHARE:
+            stack.enter_context(little_thresholds(draw))
+        workload(run)
 
 
 if __name__ == "__main__":
