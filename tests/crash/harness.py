@@ -9,13 +9,15 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from tests.crash.checker import CheckFailedError, Expected, Outcome, check, check_open
+from tests.crash.deaths import POINTS, Clock, Death, dying
 from tests.crash.ledger import read_ledger
+from tests.crash.log_workloads import little_thresholds
 from tests.crash.operations import Model, part_of
 from tests.crash.writer import write
 
@@ -23,6 +25,12 @@ from minidb import MiniDB
 
 CYCLES_PER_DATABASE = 10
 """Then a new one is begun: being killed while a database is made is a moment of its own."""
+
+LITTLE_SHARE = 0.7
+"""So many databases have checkpoints all the time."""
+
+ALL_SHARE = 0.2
+"""So often are all writers killed, so that the next to open the database recovers it."""
 
 LONGEST_START_S = 0.03
 LONGEST_WRITING_S = 0.08
@@ -36,6 +44,8 @@ class Tally:
     cycles: int = 0
     killed_before_ready: int = 0
     killed_while_stopped: int = 0
+    killed_at_points: int = 0
+    killed_in_recovery: int = 0
     acknowledged: int = 0
     pending_present: int = 0
     pending_absent: int = 0
@@ -57,7 +67,7 @@ class Writer:
         self._before: Sequence[Model] = [{}]
         self.pid = 0
 
-    def start(self, seed: int) -> None:
+    def start(self, seed: int, death: Death | None = None) -> None:
         """Begin a life, with a ledger of its own."""
         self._lives += 1
         self.ledger_path = self._folder / f"ledger-{self.owner}-{self._lives}"
@@ -68,7 +78,8 @@ class Writer:
         if self.pid == 0:
             try:
                 os.dup2(os.open(self._complaint, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), 2)
-                work()
+                with dying(Clock(), death):
+                    work()
             except BaseException:  # noqa: BLE001  # told to the parent; nothing else runs in this process
                 traceback.print_exc()
             finally:
@@ -136,7 +147,8 @@ def run_cycles(
         place = folder / str(tally.cycles)
         place.mkdir()
         try:
-            _use_one_database(place, min(CYCLES_PER_DATABASE, cycles - tally.cycles), draw, processes, tally)
+            with little_thresholds(draw) if draw.random() < LITTLE_SHARE else nullcontext():
+                _use_one_database(place, min(CYCLES_PER_DATABASE, cycles - tally.cycles), draw, processes, tally)
         except CheckFailedError as error:
             error.add_note(f"seed {seed}, cycle {tally.cycles}, see {place}")
             raise
@@ -151,22 +163,25 @@ def _use_one_database(place: Path, cycles: int, draw: random.Random, processes: 
     reader: MiniDB | None = None
     try:
         for cycle in range(cycles):
-            for writer in writers:
-                if writer not in running:
-                    writer.start(draw.randrange(1 << 32))
-                    running.append(writer)
-            victim = draw.choice(writers)
-            _wait_for_a_moment(victim, draw, tally)
+            fresh = [writer for writer in writers if writer not in running]
+            victim = draw.choice(draw.choice((writers, fresh)))
+            death = Death.draw(draw, POINTS[:4]) if victim in fresh and draw.random() < 0.7 else None
+            for writer in fresh:
+                writer.start(draw.randrange(1 << 32), death if writer is victim else None)
+                running.append(writer)
+            _wait_for_a_moment(victim, draw, tally, may_stop=death is None)
+            tally.killed_at_points += death is not None
             running.remove(victim)
             victim.kill()
             tally.cycles += 1
-            if not running or cycle == cycles - 1:
+            if not running or cycle == cycles - 1 or draw.random() < ALL_SHARE:
                 ended = [victim, *running]
                 while running:
                     running.pop().kill()
                 if reader is not None:
                     reader.close()
                     reader = None
+                tally.killed_in_recovery += _kill_in_recovery(place / "database", draw)
                 outcome = check(place / "database", {writer.owner: writer.expected() for writer in writers})
             else:
                 if reader is None and any(writer.expected().is_owed for writer in writers):
@@ -183,13 +198,40 @@ def _use_one_database(place: Path, cycles: int, draw: random.Random, processes: 
                 writer.kill()
 
 
-def _wait_for_a_moment(victim: Writer, draw: random.Random, tally: Tally) -> None:
+def _kill_in_recovery(folder: Path, draw: random.Random) -> int:
+    """Let some processes open the database at once, which nobody has closed, and kill them in that or not."""
+    killed = 0
+    for _ in range(draw.randint(0, 2)):
+        pids = []
+        for _ in range(draw.randint(1, 3)):
+            death = Death("recovery", 1, draw.randint(0, 12), "write") if draw.random() < 0.7 else None
+            sys.stdout.flush()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    with dying(Clock(), death):
+                        MiniDB(folder).close()
+                    os._exit(0)
+                except BaseException:  # noqa: BLE001  # told to the parent; nothing else runs in this process
+                    traceback.print_exc()
+                finally:
+                    os._exit(1)
+            pids.append(pid)
+        for pid in pids:
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            if code not in (0, -signal.SIGKILL):
+                raise CheckFailedError(f"a process that opened the database ended with {code}")
+            killed += code != 0
+    return killed
+
+
+def _wait_for_a_moment(victim: Writer, draw: random.Random, tally: Tally, *, may_stop: bool) -> None:
     if draw.random() < 0.3:
         time.sleep(draw.uniform(0, LONGEST_START_S))
         return
     victim.wait_until_ready()
     time.sleep(draw.uniform(0, LONGEST_WRITING_S))
-    if draw.random() < 0.3:  # it may hold the lock then, and the others wait
+    if may_stop and draw.random() < 0.3:  # it may hold the lock then, and the others wait
         victim.stop()
         time.sleep(draw.uniform(0, LONGEST_WRITING_S))
         if draw.random() < 0.5:

@@ -29,12 +29,22 @@ def planted(flaw: str | None) -> Iterator[None]:
         yield
 
 
+class _NoPin:
+    """Stands where a pin should be."""
+
+    def abort(self) -> None:
+        return
+
+    def id(self) -> int:
+        return 1 << 60
+
+
 def _no_pin() -> Any:  # Any: what ``patch`` returns, here and below
     finish = Checkpoints.finish
 
     def finish_and_unpin(self: Checkpoints, begun: Begun, *, is_closed: bool = False) -> None:
         begun.pin.abort()
-        finish(self, begun, is_closed=is_closed)
+        finish(self, begun._replace(pin=_NoPin()), is_closed=is_closed)  # type: ignore[arg-type]  # it stands in for it
 
     return patch.object(Checkpoints, "finish", finish_and_unpin)
 
@@ -82,16 +92,6 @@ def _early_record() -> Any:
         raw.sync(True)  # the binding's signature
 
     return patch.object(Checkpoints, "finish", record_and_flush)
-
-
-class _NoPin:
-    """Stands where a pin should be."""
-
-    def abort(self) -> None:
-        return
-
-    def id(self) -> int:
-        return 1 << 60
 
 
 def _strange_pin() -> Any:

@@ -14,42 +14,19 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Final, Literal, get_args
+from typing import Final
 from unittest.mock import patch
 
+from tests.crash.deaths import POINTS, Death, dying
 from tests.crash.operations import Hand
 from tests.crash.run import Run, Writer
-from tests.crash.shim import KILL, Shim
+from tests.crash.shim import Shim
 
 from minidb import MiniDB
 from minidb.engines.lmdb import transactions
 from minidb.engines.lmdb.commit_log import commits, keeper, log, recovery
-from minidb.engines.lmdb.commit_log.checkpoint import Begun, Checkpoints
-from minidb.engines.lmdb.commit_log.log import Log
-from minidb.engines.lmdb.commit_log.steady import Steady, SteadyFile, _encoded, _slot_at
-from minidb.engines.lmdb.folder import write_whole
-
-Point = Literal["logged", "committing", "checkpoint", "recorded", "recovery"]
-POINTS: Final[tuple[Point, ...]] = get_args(Point)
-
-
-@dataclass(frozen=True, slots=True)
-class Death:
-    """Where a process is killed: when it passes the point so often; at a call that follows it, counted from 1."""
-
-    point: Point
-    passes: int
-    calls: int
-    kind: Literal["write", "flush"]
-
-    @classmethod
-    def draw(cls, draw: random.Random, points: tuple[Point, ...] = POINTS) -> Death:
-        point = draw.choice(points)
-        passes = draw.randint(1, {"logged": 8, "committing": 8, "checkpoint": 2, "recorded": 4, "recovery": 1}[point])
-        return cls(point, passes, draw.randint(1, 6), draw.choice(("write", "write", "flush")))
 
 
 @contextmanager
@@ -79,7 +56,7 @@ def start(work: Callable[[], object], shim: Shim, death: Death | None = None) ->
     pid = os.fork()
     if pid == 0:
         try:
-            with _dying(shim, death):
+            with dying(shim, death):
                 work()
                 os._exit(0)
         except BaseException:  # noqa: BLE001  # told by the process's end
@@ -100,65 +77,6 @@ def wait(pid: int) -> bool:
 def in_process(work: Callable[[], object], shim: Shim, death: Death | None = None) -> bool:
     """Do something in a process of its own; return whether it was killed."""
     return wait(start(work, shim, death))
-
-
-@contextmanager
-def _dying(shim: Shim, death: Death | None) -> Iterator[None]:
-    if death is None:
-        yield
-        return
-    passed = 0
-
-    def is_time() -> bool:
-        nonlocal passed
-        passed += 1
-        return passed == death.passes
-
-    def arm() -> None:
-        if is_time():
-            shim.fault_from_now(death.kind, death.calls, KILL)
-
-    append, flush, begin, record = Log.append, Log.flush, Checkpoints.begin, SteadyFile.record
-    recover = recovery._recover
-
-    def flush_and_die(self: Log, segment: int) -> None:
-        flush(self, segment)
-        if is_time():
-            shim.kill()
-
-    def append_and_arm(self: Log, transaction_id: int, changes: bytes) -> int:
-        if is_time():
-            shim.fault_from_now("write", 1 + death.calls, KILL)
-        return append(self, transaction_id, changes)
-
-    def arm_and_begin(self: Checkpoints) -> Begun:
-        arm()
-        return begin(self)
-
-    def record_and_die(self: SteadyFile, steady: Steady) -> None:
-        if is_time():
-            write_whole(self._descriptor, _encoded(steady), _slot_at(steady.sequence))
-            shim.kill()
-        record(self, steady)
-
-    def arm_and_recover(*arguments: object) -> object:
-        arm()
-        return recover(*arguments)  # type: ignore[arg-type]  # handed on
-
-    change: AbstractContextManager[object]
-    match death.point:
-        case "logged":
-            change = patch.object(Log, "flush", flush_and_die)
-        case "committing":
-            change = patch.object(Log, "append", append_and_arm)
-        case "checkpoint":
-            change = patch.object(Checkpoints, "begin", arm_and_begin)
-        case "recorded":
-            change = patch.object(SteadyFile, "record", record_and_die)
-        case "recovery":
-            change = patch.object(recovery, "_recover", arm_and_recover)
-    with change:
-        yield
 
 
 class Lives:

@@ -166,7 +166,12 @@ def _check_recovery(
         readers.unlink(missing_ok=True)  # in which nothing counts: a map of it is refused where it was not seen made
         disk = Disk(root, root.stat().st_ino)
         disk.adopt()
-        events = _run_under_shim(task, RECOVERY, root, Path(place) / "trace")
+        try:
+            events = _run_under_shim(task, RECOVERY, root, Path(place) / "trace")
+        except subprocess.CalledProcessError:
+            states.tally.faults += 1
+            states.tally.first_faults.append(f"{task.workload}, seed {task.seed}, {when}: it cannot be opened")
+            return
         again = States(task, root, Path(place) / "state", states.tally)
         for number, event in enumerate(events):
             disk.do(event)
