@@ -47,6 +47,7 @@ class Checkpoints:
         self.log: Log | None = None
         self.steady: SteadyFile | None = None
         self.pin: lmdb.Transaction[bytes] | None = None
+        self._pinned_id = -1  # its transaction; to ask it is not safe, since another thread may end it meanwhile
         self._lasting = -1  # the newest record of the steady file that this process knows to be on the disk
 
     def live(self) -> Live | None:
@@ -119,7 +120,7 @@ class Checkpoints:
             self.steady.record(steady)
             self.steady.set_broken(is_broken=False)
         self._lasting = steady.sequence
-        before, self.pin = self.pin, begun.pin
+        before, self.pin, self._pinned_id = self.pin, begun.pin, begun.place.transaction_id
         if before is not None:
             before.abort()
 
@@ -131,11 +132,11 @@ class Checkpoints:
     @property
     def is_pin_outdated(self) -> bool:
         """Whether another process has a newer steady snapshot, so that the pin keeps room from being used again."""
-        pin, steady = self.pin, self.steady
-        if pin is None or steady is None:
+        steady = self.steady
+        if self.pin is None or steady is None:
             return False
         newest = steady.newest()
-        return newest is not None and newest.place.transaction_id > pin.id()
+        return newest is not None and newest.place.transaction_id > self._pinned_id
 
     def reset(self, begun: Begun) -> None:
         """Tell that no log is in use. REQUIRES to be alone, and that the checkpoint was recorded as closed."""
