@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.api.test_index_build import left_half_way
 from tests.maintenance.conftest import fill, names_in
 
 from minidb import MiniDB
@@ -23,7 +24,7 @@ from minidb.maintenance.backup_format import Reader, Writer, read_manifest
 from minidb.maintenance.contents import Contents
 from minidb.maintenance.manifest import Manifest
 from minidb.schema import IntegerField, Schema, StringField
-from minidb.tables import history
+from minidb.tables import history, index_build
 from minidb.tables.history import HISTORY, Chain, Point, next_chain, record_key
 
 UTC = datetime.UTC
@@ -206,6 +207,33 @@ def test_a_schema_that_is_attached_does_not_end_the_history(keeping: MiniDB) -> 
     assert newest(keeping) == before + 2
 
 
+def test_an_index_that_is_being_built_is_forgotten_by_a_restore(
+    keeping: MiniDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks for it again begins anew: before the backup or in an increment, to its end or half way."""
+    monkeypatch.setattr(index_build, "BATCH_ROWS", 3)
+    keeping.create_table("rows").insert_many({"n": number} for number in range(10))
+    before = keeping.backup(tmp_path / "before.minidb")
+    left_half_way(keeping, "n")
+    half = keeping.backup(tmp_path / "half.minidb")
+    keeping.get_table("rows").insert({"n": 11})
+    keeping.create_index("rows", "n")
+    rest = keeping.backup(tmp_path / "rest.minidb", since=before)
+    later = keeping.backup(tmp_path / "later.minidb", since=half)
+    for sources in (paths(half), paths(before, rest), paths(half, later)):
+        for at in {half.commit, rest.commit if len(sources) > 1 else half.commit}:
+            MiniDB.restore(sources, tmp_path / "copy", at=at)
+            with MiniDB(tmp_path / "copy", create=False) as copy:
+                assert copy.verify().findings == []
+                assert [index.name for index in copy.indexes("rows")] == (["n"] if at == rest.commit else [])
+                copy.create_index("rows", "n", if_not_exists=True)
+                assert copy.verify().ok
+            shutil.rmtree(tmp_path / "copy")
+    report = keeping.verify(repair=tmp_path / "copy")
+    assert report.salvaged is not None
+    assert report.salvaged.is_whole
+
+
 # --- under load -------------------------------------------------------------------------------------------------------
 
 
@@ -268,11 +296,12 @@ def test_a_restore_to_a_moment_under_load_has_what_was_committed_by_then(
             keeping_folder.backup(folder, incremental=True)
 
     moves = run_load(keeping_folder, back_up)
-    keeping_folder.backup(folder, incremental=True)
+    last = keeping_folder.backup(folder, incremental=True).committed_at
     assert len(names_in(folder)) == 6
     first = read_manifest(min(folder.iterdir())).committed_at
     assert first is not None
-    begin, end = first.timestamp(), max(acknowledged for _, acknowledged, _ in moves)
+    assert last is not None
+    begin, end = first.timestamp(), last.timestamp()
     for share in (0.1, 0.35, 0.5, 0.8, 0.99):
         moment = begin + share * (end - begin)
         MiniDB.restore(folder, tmp_path / "copy", at=datetime.datetime.fromtimestamp(moment, UTC))

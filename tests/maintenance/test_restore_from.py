@@ -134,7 +134,7 @@ def test_who_else_has_it_open_is_said(folder_database: MiniDB) -> None:
         assert holder.stdout.readline() == b"open\n"
         with pytest.raises(EngineUnavailableError, match=f"process {holder.pid}") as refused:
             folder_database.restore_from(backup)
-        assert refused.value.pids == (holder.pid,)
+        assert holder.pid in refused.value.pids
         holder.communicate()
     backup.seek(0)
     folder_database.restore_from(backup)

@@ -6,6 +6,7 @@ What cannot be read, or has impossible values, is passed over: ``verify``, which
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from minidb.engines.port import Engine, Pair
@@ -23,10 +24,15 @@ _SPACE_NAME: Final = re.compile("index/[0-9]{1,20}")
 
 
 def build_indexes(engine: Engine) -> None:
-    """Make the spaces and entries of all indexes. REQUIRES that there are none."""
+    """Make the spaces and entries of all indexes. REQUIRES that there are none.
+
+    An index that was being built is forgotten: whoever asks for it again begins anew.
+    """
     tables = _tables(engine)
     with writing(engine) as transaction:
         for table in tables:
+            if len(table.written_indexes) > len(table.indexes):
+                catalogs.store(transaction, _built(table.definition))
             for index in table.indexes:
                 transaction.create_space(index.space)
     for table in tables:
@@ -45,9 +51,9 @@ def _tables(engine: Engine) -> list[TableBinding]:
         snapshot.close()
     tables = []
     for definition in definitions:
-        spaces = [index.space for index in definition.indexes]
+        spaces = [index.space for index in _built(definition).indexes]
         if (
-            spaces
+            definition.indexes
             and definition.space in owned
             and all(map(_SPACE_NAME.fullmatch, spaces))
             and len(owned.union(spaces)) == len(owned) + len(spaces)
@@ -56,6 +62,11 @@ def _tables(engine: Engine) -> list[TableBinding]:
             owned.update(spaces)
             tables.append(table)
     return tables
+
+
+def _built(definition: TableDefinition) -> TableDefinition:
+    """Return a definition without the indexes that are being built."""
+    return replace(definition, indexes=tuple(index for index in definition.indexes if not index.is_building))
 
 
 def _bound(definition: TableDefinition) -> TableBinding | None:
@@ -67,7 +78,7 @@ def _bound(definition: TableDefinition) -> TableBinding | None:
 
 def _build(engine: Engine, table: TableBinding) -> None:
     """Write the entries of a table's rows."""
-    start: bytes | None = b""
+    start: bytes | None = b"" if table.indexes else None
     while start is not None:
         entries, start = _next_entries(engine, table, start)
         with writing(engine) as transaction:

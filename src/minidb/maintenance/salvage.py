@@ -94,7 +94,8 @@ class _Salvage:
         if isinstance(definition, MappingDefinition):
             return definition
         kept = []
-        for index in definition.indexes:
+        built = [index for index in definition.indexes if not index.is_building]
+        for index in built:
             try:
                 TableBinding(replace(definition, indexes=(index,)), definition.schema)
             except (MiniDBError, *UNFIT):
@@ -102,7 +103,7 @@ class _Salvage:
             if _has_right_id(index) and isinstance(index.name, str) and index.space not in self._owned:
                 self._owned.add(index.space)
                 kept.append(index)
-        self._salvaged.lost_definitions += len(definition.indexes) - len(kept)
+        self._salvaged.lost_definitions += len(built) - len(kept)
         usable = replace(definition, indexes=tuple(kept))
         TableBinding(usable, usable.schema)
         return usable
