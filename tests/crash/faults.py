@@ -1,11 +1,13 @@
 """The disk fails at the nth call: ``python -m tests.crash.faults``, which runs itself again under the shim.
 
-A database is made, and a fixed script of operations runs on a copy of a filled one; the nth write, or the nth flush,
+A database is made; a fixed script of operations runs on a copy of a filled one, where a checkpoint is due after every
+second commit, and is closed; one that nobody has closed is opened, and so recovered. The nth write, or the nth flush,
 meets an error (EIO, ENOSPC), is cut short, or kills the process. Every n has its turn. Then:
 
 - an operation that returned is there, also after the database is closed and opened;
 - one that raised is there as a whole or not at all, and raised an error of MiniDB's own. Where the error was
-  ``StorageFullError`` it is not there;
+  ``StorageFullError`` or ``EngineUnavailableError`` it is not there;
+- after ``CommitUnknownError`` nothing is acknowledged until the database was closed and opened;
 - what raised because of one failed call does not keep later operations from being done, or they say so.
 
 The control ``blind`` is a caller who takes every operation for done, whatever it raised.
@@ -28,14 +30,16 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Final, Literal
+from unittest.mock import patch
 
 from tests.crash.checker import CheckFailedError, Expected, check
 from tests.crash.ledger import LedgerWriter, read_ledger
-from tests.crash.operations import DEFINER, Hand, Model, Operation, apply_to_model, make_database, read_model
+from tests.crash.operations import DEFINER, Hand, Model, Operation, apply_to_model, is_row, make_database, read_model
 from tests.crash.shim import FAST_FOLDER, KILL, REPOSITORY, SHORT, Shim, build, environment
 
 from minidb import MiniDB
-from minidb.exceptions import MiniDBError, StorageFullError
+from minidb.engines.lmdb.commit_log import commits, recovery
+from minidb.exceptions import CommitUnknownError, EngineUnavailableError, MiniDBError, StorageFullError
 
 ACTIONS: Final = {"EIO": errno.EIO, "ENOSPC": errno.ENOSPC, "short": SHORT, "kill": KILL}
 Kind = Literal["write", "flush"]
@@ -94,14 +98,19 @@ class Bench:
             for operation in FILLING:
                 hand.do(operation)
             self._filled = read_model(database)
+        self._unclosed = folder / "unclosed"
+        shutil.copytree(self._template, self._unclosed)
+        is_killed(self._leave)
+        with MiniDB(shutil.copytree(self._unclosed, folder / "recovered")) as database:
+            self._left = read_model(database)
         self._watched = folder / "watched"
         self._watched.mkdir()
         self._database = self._watched / "database"
         self._shim = Shim(self._watched)
 
     def fail_each(self, kind: Kind, action: int, calls: int) -> None:
-        """Let each call of a kind fail in turn, and ``calls`` in a row: while a database is made, and in the script."""
-        for attempt in (self._make, self._run_script):
+        """Let each call of a kind fail in turn, and ``calls`` in a row, in all that is done."""
+        for attempt in (self._make, self._run_script, self._recover):
             for number in count(1):
                 try:
                     was_met = attempt(kind, number, action, calls)
@@ -112,6 +121,27 @@ class Bench:
                 if not was_met:
                     break
                 self.tally.runs += 1
+
+    def _leave(self) -> None:
+        """Write, and close nothing."""
+        hand = Hand(MiniDB(self._unclosed), DEFINER)
+        for operation in SCRIPT:
+            hand.do(operation)
+
+    def _recover(self, kind: Kind, number: int, action: int, calls: int) -> bool:
+        shutil.copytree(self._unclosed, self._database)
+        with self._shim.fault(kind, number, action, count=calls):
+            if action == KILL:
+                was_met = is_killed(lambda: MiniDB(self._database).close())
+            else:
+                try:
+                    MiniDB(self._database).close()
+                except MiniDBError as error:
+                    self.tally.raised[type(error).__name__] += 1
+                was_met = self._shim.calls(kind) >= number
+        left = {} if self._is_blind else self._left
+        check(self._database, {DEFINER: Expected([left], frozenset(filter(is_row, self._left)), {}, is_owed=True)})
+        return was_met
 
     def _make(self, kind: Kind, number: int, action: int, calls: int) -> bool:
         is_made = False
@@ -135,12 +165,17 @@ class Bench:
 
     def _fail(self, kind: Kind, number: int, action: int, calls: int) -> bool:
         possible = [self._filled]
-        with MiniDB(self._database) as database:
+        self._is_unknown = False
+        database = MiniDB(self._database)
+        try:
             hand = Hand(database, DEFINER)
             with self._shim.fault(kind, number, action, count=calls):
                 for operation in SCRIPT:
                     possible = self._do(hand, operation, possible)
+                database.close()
                 was_met = self._shim.calls(kind) >= number
+        finally:
+            database.close()
         tokens = frozenset(token for model in possible for token in model if "@" not in token)
         check(self._database, {DEFINER: Expected(possible, tokens, {}, is_owed=True)})
         return was_met
@@ -156,7 +191,11 @@ class Bench:
             self.tally.raised[type(error).__name__] += 1
             if self._is_blind:
                 return done
-            return possible if isinstance(error, StorageFullError) else possible + done
+            self._is_unknown |= isinstance(error, CommitUnknownError)
+            is_undone = isinstance(error, StorageFullError | EngineUnavailableError)
+            return possible if is_undone else possible + done
+        if self._is_unknown:
+            raise CheckFailedError("a commit was acknowledged after one of which nothing is known")
         self.tally.acknowledged += 1
         return done
 
@@ -213,11 +252,12 @@ def main() -> None:
                 subprocess.run(again, cwd=REPOSITORY, env=environment(build(Path(folder))), check=False).returncode
             )
     bench = Bench(options.under_shim, is_blind=options.control is not None)
-    for name in options.action or ACTIONS:
-        for kind in KINDS:
-            for calls in COUNTS[: 1 if name == "kill" else None]:
-                if (kind, name) != ("flush", "short"):
-                    bench.fail_each(kind, ACTIONS[name], calls)
+    with patch.object(commits, "MOST_COMMITS", 2), patch.object(recovery, "TOGETHER_BYTES", 5000):
+        for name in options.action or ACTIONS:
+            for kind in KINDS:
+                for calls in COUNTS[: 1 if name == "kill" else None]:
+                    if (kind, name) != ("flush", "short"):
+                        bench.fail_each(kind, ACTIONS[name], calls)
     tally = bench.tally
     print(json.dumps({"runs": tally.runs, "acknowledged": tally.acknowledged, "raised": tally.raised}))
 

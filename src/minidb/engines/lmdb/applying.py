@@ -56,11 +56,14 @@ class Applying:
             environment.require_in_place()
             self._lent_bytes = environment.reserve.missing_bytes()
             transaction = self.transaction = environment.live().begin(write=True)
-            if log.admits(transaction.id()):
-                return transaction
-            self.end()
-            self._holds.clear()
-            environment.make_log_ready()
+            try:
+                if log.admits(transaction.id()):
+                    return transaction
+                self.end()
+                self._holds.clear()
+                environment.make_log_ready()
+            except OSError as error:
+                raise translate_os(error, str(environment.folder)) from error
 
     def apply(self, changes: Layer) -> None:
         """Write changes. REQUIRES that it has begun."""

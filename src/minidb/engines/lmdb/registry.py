@@ -23,6 +23,7 @@ from minidb.engines.lmdb import folder as folders
 from minidb.engines.lmdb.commit_log import recovery
 from minidb.engines.lmdb.commit_log.commits import LOCK_WAIT_S
 from minidb.engines.lmdb.environment import Environment, can_write
+from minidb.engines.lmdb.errors import translate_os
 from minidb.engines.lmdb.file_lock import FolderLock
 from minidb.engines.lmdb.open_lock import OpenLock
 from minidb.exceptions import (
@@ -129,7 +130,7 @@ def _settle(path: Path, options: Options) -> None:
     if folders.has_database(path):
         _recover(path)
         if not (options.commit_log or options.read_only):
-            recovery.forget(path)
+            _forget(path)
 
 
 def release(environment: Environment) -> None:
@@ -163,6 +164,13 @@ def _recover(path: Path) -> None:
     """Recover the database. REQUIRES the open lock alone."""
     with _without_recovery(path):
         data_file.recover(path)
+
+
+def _forget(path: Path) -> None:
+    try:
+        recovery.forget(path)
+    except OSError as error:
+        raise translate_os(error, str(path)) from error
 
 
 @contextmanager
@@ -199,7 +207,7 @@ def close_log(path: Path) -> None:
             return
     except (CorruptionError, EngineUnavailableError, UnsupportedFormatError) as error:
         _log.warning("The database that is replaced could not be recovered: %s", error, extra={"path": str(path)})
-    recovery.forget(path)
+    _forget(path)
 
 
 def lock_of_only_user(path: Path) -> OpenLock:
@@ -237,7 +245,7 @@ def _create(path: Path, options: Options) -> None:
         hold = lock.acquire(0)
         try:
             if not folders.has_database(path):  # another process may have made it while this one waited
-                recovery.forget(path)  # of a data file that somebody removed
+                _forget(path)  # of a data file that somebody removed
                 folders.build(path, partial(data_file.make, has_log=options.commit_log))
         finally:
             hold.release()

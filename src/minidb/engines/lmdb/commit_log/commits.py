@@ -26,7 +26,7 @@ from minidb.engines.lmdb.commit_log.keeper import Keeper
 from minidb.engines.lmdb.commit_log.log import FlushFailedError
 from minidb.engines.lmdb.commit_log.records import encode
 from minidb.engines.lmdb.commit_log.steady import Live
-from minidb.engines.lmdb.errors import disk_full
+from minidb.engines.lmdb.errors import disk_full, translate_os
 from minidb.engines.lmdb.file_lock import FolderLock
 from minidb.engines.lmdb.folder import CHECKPOINT_LOCK_FILE
 from minidb.exceptions import CommitUnknownError, EngineUnavailableError, MiniDBError
@@ -156,7 +156,9 @@ class CommitLog:
             raise
         try:
             self._finish(self._begin())
-        except OSError as error:
+        except CommitUnknownError:
+            raise
+        except MiniDBError as error:  # such as a full disk: others see the commit, and nobody may build on it
             raise self._poisoned() from error
         self._keeper.note(is_due=False)
 
@@ -341,7 +343,10 @@ class CommitLog:
             return
         begun = self._begin()
         self._finish(begun, is_closed=True)
-        self._checkpoints.reset(begun)
+        try:
+            self._checkpoints.reset(begun)
+        except OSError as error:  # who opens it next will find it closed, and do this
+            raise translate_os(error, str(self._folder)) from error
 
     def _require_sound(self, live: Live) -> None:
         if live.is_poisoned or self._is_poisoned:
