@@ -1,6 +1,6 @@
 """``python -m tests.soak.growth --updates 1000000``: the data file does not grow without bound.
 
-The steady snapshot of the commit log keeps pages that could be used again without it, until the next checkpoint. So many
+Until the next checkpoint the steady snapshot of the commit log keeps pages that could be used again without it. So many
 small updates of the same rows must leave the file of a size that depends on the checkpoints and not on their number.
 """
 
