@@ -235,6 +235,9 @@ class _MemoryBase:
         self.snapshot = engine.begin_read()
         self.pending = None
 
+    def inherit_ids(self) -> dict[int, int]:
+        return {}  # to look them up costs next to nothing
+
     def apply(self, changes: Layer) -> None:
         raise AssertionError(f"spilled {changes.size_bytes} bytes, though there is no limit")
 

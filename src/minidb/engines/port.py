@@ -145,6 +145,14 @@ class WriteTransaction(ReadTransaction, Protocol):
     thread that began it.
     """
 
+    def inherit_ids(self) -> dict[int, int]:
+        """Return the next automatic ids of some tables, by the tables' numbers, as the last transaction left them.
+
+        The caller keeps it right: when this transaction commits, it goes to the next one, unless anybody else wrote in
+        between. It may be empty. Who writes rows without having asked hands nothing on.
+        """
+        ...
+
     def put_many(self, space: Space, items: Mapping[bytes, bytes]) -> None:
         """Write keys and values, over what was there."""
         ...

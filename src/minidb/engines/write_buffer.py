@@ -174,6 +174,10 @@ class Base(Protocol):
         """What was committed before the transaction began and may be missing in the snapshot. It never changes."""
         ...
 
+    def inherit_ids(self) -> dict[int, int]:
+        """See ``WriteTransaction``."""
+        ...
+
     def apply(self, changes: Layer) -> None:
         """Write changes, visible to this transaction only, before it ends: first drop, then create, then change.
 
@@ -338,6 +342,9 @@ class BufferedTransaction:
         return sorted(merged.items(), reverse=reverse), shows_base
 
     # --- writes -------------------------------------------------------------------------------------------------------
+
+    def inherit_ids(self) -> dict[int, int]:
+        return self._base.inherit_ids()
 
     def put_many(self, space: Space, items: Mapping[bytes, bytes]) -> None:
         self._changes(space).put_many(items)

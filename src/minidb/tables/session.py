@@ -23,7 +23,7 @@ class WriteSession:
         self.bytes = transaction
         self.catalog = catalog
         self._allot_ids = allot_ids
-        self._next_ids: dict[int, int] = {}
+        self._next_ids = transaction.inherit_ids()
         if catalog.keeps_history:
             transaction.record(Recorder(transaction))
 
@@ -78,6 +78,7 @@ class WriteSession:
 
     def forget_table(self, table_id: int) -> None:
         """Delete what is kept of a table that is being dropped: its id is never used again."""
+        self._next_ids.pop(table_id, None)
         self.bytes.delete_many(SEQUENCES, [encode_integer(table_id)])
 
     def forget_ids(self) -> None:

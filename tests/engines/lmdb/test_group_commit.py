@@ -23,7 +23,7 @@ from minidb.engines.lmdb.durable import LoggedChanges, make_durable
 from minidb.engines.lmdb.engine import LmdbEngine
 from minidb.engines.lmdb.file_lock import LockFile
 from minidb.engines.lmdb.folder import WRITE_LOCK_FILE
-from minidb.engines.lmdb.transactions import GROUP_BYTES
+from minidb.engines.lmdb.transactions import GROUP_BYTES, MOST_LEFT_IDS
 from minidb.engines.port import CATALOG, Space
 from minidb.engines.write_buffer import Layer
 from minidb.exceptions import (
@@ -250,7 +250,7 @@ def test_a_forked_child_has_an_empty_line_and_waits_for_that_of_its_parent(
     engine: LmdbEngine, threads: ThreadPoolExecutor, disk: Disk
 ) -> None:
     queue = queue_of(engine)
-    queue._leader[None] = nobody = Commit(Layer(), engine._environment.known)  # so that nobody flushes
+    queue._leader[None] = nobody = Commit(Layer(), engine._environment.known, {})  # so that nobody flushes
     waiting = stand_in_line(engine, threads, [putting(engine, number) for number in range(3)])
 
     def child() -> None:
@@ -271,6 +271,59 @@ def test_a_forked_child_has_an_empty_line_and_waits_for_that_of_its_parent(
 
 
 # --- what the next writer sees ----------------------------------------------------------------------------------------
+
+
+def take_an_id(engine: LmdbEngine, *, of_table: int = 1) -> int | None:
+    """Return the next id that is handed on, if there is one, and hand on the one after it."""
+    with writing(engine, PATIENCE_S) as transaction:
+        ids = transaction.inherit_ids()
+        assert transaction.inherit_ids() is ids
+        found = ids.get(of_table)
+        ids[of_table] = 1 if found is None else found + 1
+        transaction.put_many(ROWS, {b"%d" % ids[of_table]: b""})
+        transaction.put_many(INDEX, {b"%d" % ids[of_table]: b""})
+        return found
+
+
+def test_the_next_ids_are_handed_on_to_the_next_transaction_alone_and_in_line(
+    engine: LmdbEngine, threads: ThreadPoolExecutor, disk: Disk
+) -> None:
+    assert [take_an_id(engine) for _ in range(3)] == [None, 1, 2]
+    disk.stop()
+    first = threads.submit(take_an_id, engine)
+    assert disk.is_reached.wait(PATIENCE_S)
+    found: list[int | None] = []
+    waiting = stand_in_line(engine, threads, [lambda: found.append(take_an_id(engine)) for _ in range(3)])
+    disk.go_on()
+    for future in waiting:
+        future.result(PATIENCE_S)
+    assert first.result(PATIENCE_S) == 3
+    assert set(found) == {4, 5, 6}
+    assert take_an_id(engine) == 7
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_ids_are_not_handed_on_by_who_did_not_ask_for_them_rolled_back_or_is_another_process(
+    engine: LmdbEngine,
+) -> None:
+    assert [take_an_id(engine), take_an_id(engine)] == [None, 1]
+    transaction = engine.begin_write(PATIENCE_S)
+    transaction.inherit_ids()[1] = 100
+    transaction.put_many(ROWS, {b"100": b""})
+    transaction.close()
+    assert take_an_id(engine) == 2  # what was rolled back is forgotten, and what was before it still true
+    put(engine, b"7")  # it may have written a row with a greater id
+    assert [take_an_id(engine), take_an_id(engine)] == [None, 1]
+    assert in_child(lambda: put(engine, b"8")) == 0
+    assert take_an_id(engine) is None
+
+
+def test_nobody_hands_on_the_ids_of_very_many_tables(engine: LmdbEngine) -> None:
+    for table in range(MOST_LEFT_IDS):
+        assert take_an_id(engine, of_table=table) is None
+    assert take_an_id(engine, of_table=0) == 1
+    take_an_id(engine, of_table=MOST_LEFT_IDS)
+    assert take_an_id(engine, of_table=0) is None
 
 
 def test_a_writer_reads_what_is_on_its_way_to_the_disk(

@@ -34,6 +34,8 @@ class Applying:
         """``is_alone``: it will not go to the commit log, being too much, or a change of the spaces."""
         self.known = known
         self.transaction: lmdb.Transaction[bytes] | None = None
+        self.committed_id: int | None = None
+        """The number of the transaction, once it has surely become a state of the database."""
         self._environment = environment
         self._is_alone = is_alone
         self._known_before = known
@@ -139,6 +141,7 @@ class Applying:
             environment.publish(self.known)
         elif self._has_put:  # what LMDB finds empty it does not commit: the id is that of the next transaction
             environment.note_commit(transaction_id)
+            self.committed_id = transaction_id
 
     def _apply_again(self, whole: Layer) -> None:
         """Do again what a commit that failed has undone, or not begun."""
@@ -168,27 +171,30 @@ def flush(environment: Environment, group: Sequence[Commit]) -> None:
     """Write the changes of some commits as one, and return when they are on disk. See ``commit_queue.Flush``."""
     changes = as_one(group)
     if not changes.is_empty:
-        write(environment, changes, group[-1].known, is_alone=False)
+        last = group[-1]
+        committed_id = write(environment, changes, last.known, is_alone=False)
+        if committed_id is not None:
+            environment.left_ids = (committed_id, last.next_ids)
 
 
-def write(environment: Environment, changes: Layer, known: KnownSpaces, *, is_alone: bool) -> None:
-    """Write changes in a transaction of their own, and return when they are on disk.
+def write(environment: Environment, changes: Layer, known: KnownSpaces, *, is_alone: bool) -> int | None:
+    """Write changes in a transaction of their own, and return its ``committed_id`` when they are on disk.
 
     REQUIRES the folder's write lock for the process. ``is_alone``: see ``Applying``.
     """
     log = environment.commit_log
     try:
-        _write_once(environment, changes, known, is_alone=is_alone, may_lend=not log.keeps_room)
+        return _write_once(environment, changes, known, is_alone=is_alone, may_lend=not log.keeps_room)
     except StorageFullError:
         if not log.keeps_room:
             raise
         environment.make_log_ready()  # what the steady snapshot has kept may be used again after that
-        _write_once(environment, changes, known, is_alone=is_alone, may_lend=True)
+        return _write_once(environment, changes, known, is_alone=is_alone, may_lend=True)
 
 
 def _write_once(
     environment: Environment, changes: Layer, known: KnownSpaces, *, is_alone: bool, may_lend: bool
-) -> None:
+) -> int | None:
     applying = Applying(environment, known, is_alone=is_alone)
     try:
         applying.begin()
@@ -200,6 +206,7 @@ def _write_once(
         if isinstance(error, lmdb.Error):
             raise translate(error, str(environment.folder)) from error
         raise
+    return applying.committed_id
 
 
 def _end(applying: Applying) -> None:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from minidb.engines.write_buffer import Layer
@@ -45,11 +45,12 @@ MOST_SEEN: Final = 64
 class Commit:
     """One transaction's place in the line. Done when it has an outcome, or stands in a dead line."""
 
-    __slots__ = ("_alarm", "changes", "failure", "is_done", "known", "thread_id")
+    __slots__ = ("_alarm", "changes", "failure", "is_done", "known", "next_ids", "thread_id")
 
-    def __init__(self, changes: Layer, known: KnownSpaces) -> None:
+    def __init__(self, changes: Layer, known: KnownSpaces, next_ids: Mapping[int, int]) -> None:
         self.changes = changes
         self.known = known
+        self.next_ids = next_ids
         self.thread_id = threading.get_ident()
         self.failure: MiniDBError | None = None
         self.is_done = False
@@ -83,7 +84,7 @@ Flush = Callable[[Sequence[Commit]], None]
 """
 
 
-class _View(NamedTuple):
+class View(NamedTuple):
     """What the line looks like as one layer, for who reads over it."""
 
     layer: Layer
@@ -103,7 +104,7 @@ class CommitQueue:
         self.is_careful = False
         """Whether a commit has failed for want of room, so that the next shall not be built on before it is written."""
         self._leader: dict[None, Commit] = {}  # at most one: taken and left in one step each
-        self._view: _View | None = None
+        self._view: View | None = None
         self._last_size = 1  # of the last group
 
     @property
@@ -112,8 +113,8 @@ class CommitQueue:
         leader = self._leader.get(None)
         return leader is not None and leader.thread_id == threading.get_ident()
 
-    def view(self) -> tuple[Line, Layer | None]:
-        """Return the line and its changes as one layer; None for none. REQUIRES the write lock.
+    def view(self) -> tuple[Line, View | None]:
+        """Return the line and its changes; None for none. REQUIRES the write lock.
 
         Take the snapshot to read under it afterwards: one that holds some of these changes already does no harm.
         """
@@ -127,11 +128,11 @@ class CommitQueue:
             is_next = view is not None and len(commits) > 1 and view.last is commits[-2] and view.size > 1
             if view is not None and is_next and view.size < max(2 * len(commits), MOST_SEEN):
                 view.layer.absorb(last.changes, keeps_upper=True)  # again, if an interrupt cut it short: no harm
-                view = _View(view.layer, last, view.size + 1)
+                view = View(view.layer, last, view.size + 1)
             else:
-                view = _View(as_one(commits), last, len(commits))
+                view = View(as_one(commits), last, len(commits))
             self._view = view
-        return line, view.layer
+        return line, view
 
     def finish(self, commit: Commit, line: Line) -> None:
         """Wait until a commit that stands in the line is done. Raises only what a signal's handler raises.
@@ -169,7 +170,7 @@ class CommitQueue:
         commits = line.copy()
         if not commits:
             return None
-        last = Commit(Layer(), commits[-1].known)
+        last = Commit(Layer(), commits[-1].known, commits[-1].next_ids)
         try:
             line.append(last)
             self.finish(last, line)

@@ -134,6 +134,8 @@ class Environment:
             is_inherited=self.fork_count > 0,
         )
         self.commits = CommitQueue(partial(flush, self), gather_s=0 if self.durability == "none" else GATHER_S)
+        self.left_ids: tuple[int, Mapping[int, int]] = (-1, {})
+        """The last transaction of LMDB that this process has written, and the next automatic ids after it."""
         self._failure: MiniDBError | None = None
         self._locks: Writable | None = None
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, repeat, takewhile
 from typing import Final
 
@@ -27,6 +27,10 @@ LARGEST_PAGE: Final = 1024
 GROUP_BYTES: Final = 1024 * 1024
 """A transaction with more than this commits alone: a flush more is little beside it, and others need not wait for it
 nor keep it in memory."""
+
+
+MOST_LEFT_IDS: Final = 100
+"""Of more tables the next ids are not handed on: to copy them would take longer than to look one up."""
 
 
 class LmdbSnapshot:
@@ -188,6 +192,44 @@ class LmdbSnapshot:
         raise error
 
 
+class DeferredSnapshot(LmdbSnapshot):
+    """One whose transaction begins with the first read: over what stands in the line, many writers need none.
+
+    A call of LMDB's lets go of the interpreter's lock, which among many threads costs more than the call.
+    """
+
+    __slots__ = ("_is_awaited",)
+
+    def __init__(self, environment: Environment, known: KnownSpaces) -> None:
+        super().__init__(environment, None, known)
+        self._is_awaited = True
+
+    def get(self, space: Space, key: bytes) -> bytes | None:
+        self._live()
+        return super().get(space, key)
+
+    def close(self) -> None:
+        self._is_awaited = False
+        super().close()
+
+    def switch_to(self, transaction: lmdb.Transaction[bytes], known: KnownSpaces) -> None:
+        self._is_awaited = False
+        super().switch_to(transaction, known)
+
+    def require_live(self) -> None:
+        if self.is_inherited or not self._is_awaited:
+            super().require_live()
+
+    def _live(self) -> lmdb.Transaction[bytes]:
+        if self._is_awaited and not self.is_inherited:
+            try:
+                self._transaction, _ = self._environment.begin_read()
+            except lmdb.Error as error:
+                raise translate(error, str(self._environment.folder)) from error
+            self._is_awaited = False
+        return super()._live()
+
+
 def _place(cursor: lmdb.Cursor[bytes], start: bytes | None, stop: bytes | None, *, reverse: bool) -> bool:
     """Put the cursor on the first pair to yield; False if there is none at or beyond it."""
     if not reverse:
@@ -212,6 +254,8 @@ class LmdbBase:
         self._known = environment.known
         self._line: Line = []
         self.pending: Layer | None = None
+        self._left_ids: Mapping[int, int] = {}
+        self._next_ids: dict[int, int] = {}
         self.snapshot = LmdbSnapshot(environment, None, self._known)
 
     def begin(self, timeout_s: float, began_at: object) -> None:
@@ -230,9 +274,24 @@ class LmdbBase:
                 began_at=None,
             )
         self._holds += (turn.acquire(timeout_s, began_at, self._require_line_written),)
-        self._line, self.pending = queue.view()  # first: a snapshot that has some of it already does no harm
-        snapshot, self._known = environment.begin_read()
-        self.snapshot.switch_to(snapshot, self._known)
+        self._line, view = queue.view()  # first: a snapshot that has some of it already does no harm
+        if view is not None:
+            self.pending = view.layer
+            self._known = view.last.known  # whoever changes spaces waits until nobody stands in the line
+            self.snapshot = DeferredSnapshot(environment, self._known)
+            self._left_ids = view.last.next_ids
+        else:
+            snapshot, self._known = environment.begin_read()
+            self.snapshot.switch_to(snapshot, self._known)
+            transaction_id, left_ids = environment.left_ids
+            if transaction_id == snapshot.id():
+                self._left_ids = left_ids
+
+    def inherit_ids(self) -> dict[int, int]:
+        left, self._left_ids = self._left_ids, {}
+        if len(left) <= MOST_LEFT_IDS:
+            self._next_ids.update(left)
+        return self._next_ids
 
     def _require_line_written(self) -> None:
         queue = self._environment.commits
@@ -289,7 +348,7 @@ class LmdbBase:
 
     def _stand_in_line(self, changes: Layer) -> None:
         queue, line = self._environment.commits, self._line
-        commit = Commit(changes, self._known)
+        commit = Commit(changes, self._known, self._next_ids)
         self.snapshot.close()
         try:
             line.append(commit)  # from here on it will be committed, whatever comes in

@@ -197,6 +197,9 @@ class PostgresBase:
         self._next_space = next_space
         self.snapshot = PostgresSnapshot(connections, connection, known)
 
+    def inherit_ids(self) -> dict[int, int]:
+        return {}  # the engine allots ids
+
     def apply(self, changes: Layer) -> None:
         self.snapshot.live().run(self._statements_of(changes))
 
