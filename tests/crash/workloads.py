@@ -120,6 +120,21 @@ def compact(run: Run) -> None:
             writer.compact(database)
 
 
+def history(run: Run) -> None:
+    """One writer whose commits are kept in a history, which is trimmed, and compacted with the rest."""
+    with run.open() as database:
+        database.start_history()
+        writer = Writer(run, database, defines=True)
+        for number in range(run.size // 4):
+            writer.write(4)
+            if number % 2:
+                kept = database.history()
+                assert kept is not None
+                database.trim_history(kept.commit - 2)
+            else:
+                writer.compact(database)
+
+
 LITTLE_SHARE = 0.5
 """So many of the runs of other workloads than those of the log meet what comes once in a thousand commits, too."""
 
@@ -133,6 +148,7 @@ BASIC: dict[str, tuple[Callable[[Run], None], int]] = {
     "restore": (restore, 4),
     "load": (load, 3),
     "compact": (compact, 4),
+    "history": (history, 12),
 }
 WORKLOADS = {**BASIC, **LOG_WORKLOADS}
 """Each with the number of operations, of each writer, that a run of size 1 does."""

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from minidb.exceptions import (
     MiniDBError,
     StorageFullError,
 )
+from minidb.maintenance import compression as compression_module
 from minidb.maintenance.backup_format import MAGIC, Reader, Writer
 from minidb.maintenance.compression import Compression, decompressing
 from minidb.maintenance.manifest import Manifest
@@ -749,6 +751,66 @@ def test_a_bomb_fills_no_disk_beyond_the_limit(tmp_path: Path) -> None:
         MiniDB.restore(io.BytesIO(bomb), tmp_path / "copy", max_size_bytes=5_000_000)
     assert names_in(tmp_path) == set()
     MiniDB.restore(io.BytesIO(bomb), tmp_path / "copy")  # the control
+
+
+class Bomb:
+    """A compressed backup with right checksums that unpacks to 100 GB: one row of zeros after another."""
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._frames = self._all_frames()
+        self.unpacked = 0
+
+    def _all_frames(self) -> Iterator[bytes]:
+        written: list[bytes] = []
+        spaces = {Space("rows/1"): 100_000}
+        manifest = Manifest(
+            minidb_version="1",
+            engine="lmdb",
+            created_at="2024-02-29T12:00:00+00:00",
+            spaces=spaces,
+            tables={"t": 100_000},
+        )
+        writer = Writer(written.append, manifest)
+        writer.begin_space(Space("rows/1"))
+        for number in range(100_000):
+            writer.pairs([(number.to_bytes(4), bytes(1_000_000))])
+            yield b"".join(written)
+            written.clear()
+
+    def read(self, size: int) -> bytes:
+        while len(self._data) < size and (frame := next(self._frames, None)) is not None:
+            self.unpacked += len(frame)
+            self._data += gzip.compress(frame, 1)
+        data, self._data = self._data[:size], self._data[size:]
+        return data
+
+
+def test_a_backup_that_unpacks_to_100_gigabytes_is_refused_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compression_module, "SURELY_BEARABLE_BYTES", 100_000_000)
+    bomb = Bomb()
+    with pytest.raises(
+        BackupError, match=r"damaged at byte \d+, in space rows/1: it unpacks to more than 100"
+    ) as refused:
+        MiniDB.restore(bomb, tmp_path / "copy")  # type: ignore[arg-type]  # no BinaryIO by name
+    assert 100_000_000 < bomb.unpacked < 2_000_000_000
+    assert "max_size_bytes" in (refused.value.hint or "")
+    assert names_in(tmp_path) == set()
+    with pytest.raises(StorageFullError):  # the other limit takes its place
+        MiniDB.restore(Bomb(), tmp_path / "copy", max_size_bytes=150_000_000)  # type: ignore[arg-type]  # as above
+    assert names_in(tmp_path) == set()
+
+
+def test_a_backup_of_zeros_that_is_right_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compression_module, "SURELY_BEARABLE_BYTES", 1_000_000)
+    with MiniDB(":memory:") as database:
+        database.create_table("zeros").insert_many({"data": bytes(500_000)} for _ in range(40))
+        packed = backed_up(database, "gzip")
+    with pytest.raises(BackupError, match="unpacks"):
+        MiniDB.restore(io.BytesIO(packed), tmp_path / "copy")
+    MiniDB.restore(io.BytesIO(packed), tmp_path / "copy", max_size_bytes=100_000_000)
 
 
 def test_a_backup_of_damaged_rows_is_not_restored(database: MiniDB, tmp_path: Path) -> None:

@@ -175,8 +175,9 @@ class Care(HistoryKeeping):
 
         The backup is checked, and then all that was restored verified, before the database is there: whole, or not at
         all. With ``overwrite`` it takes the place of one that is there, which nobody may have open, at one moment. A
-        backup may come from anybody; ``max_size_bytes`` limits what it may take on disk. Raises ``BackupError`` naming
-        the place that is wrong, ``EngineUnavailableError``, or ``StorageFullError``.
+        backup may come from anybody; ``max_size_bytes`` limits what it may take on disk, and without it, one that unpacks
+        to more than 1 GiB and 100 times its size is refused. Raises ``BackupError`` naming the place that is wrong,
+        ``EngineUnavailableError``, or ``StorageFullError``.
 
         ``source`` may be a list, a whole backup and the increments that follow it, or a folder of backups. ``at``, the
         number of a commit or a datetime with a time zone, ends with the last commit by then; a clock that went back
@@ -184,7 +185,8 @@ class Care(HistoryKeeping):
         """
         replacement = begin_replacement(target, Options(max_size_bytes=max_size_bytes), overwrite=overwrite)
         try:
-            manifest = restore(source, replacement.engine, progress, at=at)
+            may_be_huge = max_size_bytes is not None
+            manifest = restore(source, replacement.engine, progress, at=at, may_be_huge=may_be_huge)
             replacement.finish()
         finally:
             replacement.close()

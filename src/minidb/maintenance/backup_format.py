@@ -35,7 +35,7 @@ from zlib import crc32
 from minidb.encoding.pairs import ONE_PAIR, decode_pairs, encode_pairs
 from minidb.engines.port import Pair, Space
 from minidb.exceptions import BackupError, CorruptionError
-from minidb.maintenance.compression import decompressing
+from minidb.maintenance.compression import LARGEST_RATIO, UnpacksTooMuchError, decompressing
 from minidb.maintenance.manifest import Manifest
 from minidb.maintenance.streams import Read, Source, Write, name_of, opened
 
@@ -239,6 +239,10 @@ class Reader:
     def _read_some(self, size: int) -> bytes:
         try:
             data = self._read(size)
+        except UnpacksTooMuchError as error:
+            refusal = self.refusal(f"it unpacks to more than {LARGEST_RATIO} times its size")
+            refusal.hint = "if it is right so, say by max_size_bytes how much it may take"
+            raise refusal from error
         except (OSError, EOFError, ValueError) as error:
             raise self.refusal("it cannot be read, or cannot be decompressed") from error
         if not isinstance(data, bytes) or len(data) > size:

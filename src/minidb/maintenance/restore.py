@@ -34,13 +34,22 @@ At = int | datetime.datetime
 _EPOCH: Final = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
-def restore(source: Sources, engine: Engine, progress: Progress | None = None, *, at: At | None = None) -> Manifest:
+def restore(
+    source: Sources,
+    engine: Engine,
+    progress: Progress | None = None,
+    *,
+    at: At | None = None,
+    may_be_huge: bool = False,
+) -> Manifest:
     """Fill a new and empty engine with what backups hold, and verify it. ``progress`` counts keys and commits.
+
+    ``may_be_huge`` is as in ``compression.decompressing``: there is another limit.
 
     Return what the last one that was needed says of itself, and which commit the database now ends with.
     """
     limit = _limit_of(at)
-    restorer = _Restorer(engine, limit, progress)
+    restorer = _Restorer(engine, limit, progress, may_be_huge=may_be_huge)
     for one in _in_order(source, limit):
         restorer.take(one)
         if restorer.has_ended:
@@ -74,8 +83,9 @@ def _in_order(source: Sources, limit: Limit) -> Sequence[Source]:
 
 
 class _Restorer:
-    def __init__(self, engine: Engine, limit: Limit, progress: Progress | None) -> None:
+    def __init__(self, engine: Engine, limit: Limit, progress: Progress | None, *, may_be_huge: bool) -> None:
         self._engine = engine
+        self._may_be_huge = may_be_huge
         self._limit = limit
         self._progress = progress
         self._done = self._total = 0
@@ -90,7 +100,7 @@ class _Restorer:
     def take(self, source: Source) -> None:
         """Take in a backup: a whole one first, then increments."""
         with opened(source) as file:
-            reader = Reader(decompressing(file.read), name_of(source))
+            reader = Reader(decompressing(file.read, may_be_huge=self._may_be_huge), name_of(source))
             manifest = reader.header()
             self._total += sum(manifest.spaces.values())
             if self._manifest is None:

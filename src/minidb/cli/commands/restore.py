@@ -25,6 +25,9 @@ def restore(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Take the place of a database that is there.")] = False,
     dry_run: arguments.DryRun = False,
+    max_size: Annotated[
+        int | None, typer.Option(min=1, metavar="BYTES", help="How much it may take on disk, whatever the backup says.")
+    ] = None,
     yes: arguments.Yes = False,
 ) -> None:
     """Make a database of a backup. It is checked first; the database is there whole, or not at all.
@@ -49,5 +52,5 @@ def restore(
     if overwrite and Path(path).exists():
         arguments.confirm(f"Replace the database {path} by the backup?", yes=yes)
     with output.progress_of_total("restoring") as progress:
-        manifest = MiniDB.restore(chain, path, progress, at=moment, overwrite=overwrite)
+        manifest = MiniDB.restore(chain, path, progress, at=moment, overwrite=overwrite, max_size_bytes=max_size)
     typer.echo(f"{arguments.contents_of(manifest.tables, manifest.mappings)} restored to {path}")
