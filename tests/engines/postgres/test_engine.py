@@ -29,7 +29,6 @@ from minidb.exceptions import (
     ForkedError,
     InvalidOptionError,
     MissingDependencyError,
-    ReadOnlyError,
     UnsupportedFormatError,
     WriteTimeoutError,
 )
@@ -249,6 +248,17 @@ def test_a_database_that_is_not_there_is_made_unless_that_is_refused(postgres_ur
         PostgresEngine(Secret(postgres_url), options).close()
 
 
+def test_a_database_that_is_removed_under_a_program_is_said_to_be_gone(
+    postgres_url: str, postgres_server: Server
+) -> None:
+    with MiniDB(postgres_url, durability="none") as database:
+        table = database.create_table("t")
+        postgres_server.drop(schema_of(postgres_url))
+        for work in (table.count, lambda: table.query(1), lambda: table.insert(Row(n=1)), database.table_names):
+            with pytest.raises(EngineUnavailableError, match="no database in schema"):
+                work()
+
+
 def test_a_schema_that_is_there_is_used(postgres_url: str, postgres_server: Server) -> None:
     with postgres_server.connect() as connection:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema_of(postgres_url))))
@@ -338,16 +348,6 @@ def test_the_tables_of_dropped_spaces_are_removed_when_nobody_can_read_them(
         connection.execute(sql.SQL("UPDATE {} SET dropped_at = dropped_at - interval '1 day'").format(dropped))
     layout.clear_away(engine._connections, engine._statements)
     assert not is_there()
-
-
-def test_a_server_that_only_follows_another_refuses_writes(engine: PostgresEngine) -> None:
-    for connection in engine._connections._idle:
-        connection.is_standby = True
-    with pytest.raises(ReadOnlyError):
-        engine.begin_write(10)
-    snapshot = engine.begin_read()
-    assert snapshot.get(A, b"x") == b"0"
-    snapshot.close()
 
 
 def test_without_psycopg_the_error_says_what_to_install() -> None:

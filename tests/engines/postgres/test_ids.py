@@ -76,3 +76,15 @@ def test_a_forked_child_takes_ids_of_its_own(postgres_url: str) -> None:
         found = [row.id for row in notes]
         assert len(found) == len(set(found)) == 46
         assert set(before) | set(mine) < set(found)
+
+
+def test_ids_that_another_server_may_not_know_of_are_forgotten(postgres_url: str) -> None:
+    """As after a failover: what tells servers apart changes, and the next connection leads to the other one."""
+    with MiniDB(postgres_url, durability="none") as database:
+        notes = database.create_table("notes", NOTES)
+        ids = [notes.insert({}) for _ in range(8)]  # the last one begins a block of 8
+        connections = database.engine._connections  # type: ignore[attr-defined]  # of this engine
+        connections.forget_idle()
+        connections._server = "another"
+        ids += [notes.insert({}), notes.insert({})]
+        assert ids == [*range(1, 9), 16, 17]

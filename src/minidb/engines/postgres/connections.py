@@ -51,6 +51,7 @@ class ServerConnection:
         "dialect",
         "is_at_work",
         "is_standby",
+        "server",
         "timeout_s",
         "version",
     )
@@ -68,6 +69,8 @@ class ServerConnection:
         """What the server says that it is."""
         self.dialect = POSTGRESQL
         self.is_standby = False
+        self.server = ""
+        """What tells the server apart from others, and from itself before it was started again."""
         connection.add_notice_handler(self._notice)
 
     @property
@@ -179,7 +182,10 @@ class Connections:
         self._idle: deque[ServerConnection] = deque()
         # So that a transaction which is garbage ends its connection itself: psycopg would warn of it first.
         self._lent: set[ServerConnection] = set()
+        self._server: str | None = None
         self.fork_count = 0
+        self.era = 0
+        """Raised when a connection leads to another server than the one before, or to one that was started again."""
 
     def take(self) -> ServerConnection:
         """Return an idle connection, or a new one. Raises ``EngineUnavailableError``."""
@@ -206,6 +212,9 @@ class Connections:
         except BaseException:
             connection.close()
             raise
+        if connection.server != self._server:
+            self._server = connection.server
+            self.era += 1
         self._lent.add(connection)
         _log.debug("connected", extra={"location": str(self._address)})
         return connection
@@ -231,8 +240,11 @@ class Connections:
             **connection.dialect.settings,
             "lock_timeout": _milliseconds(self._options.write_timeout_s),
         }
-        if connection.dialect.has_standbys and connection.is_still_standby():
-            settings["default_transaction_isolation"] = "repeatable read"  # more is refused there
+        if connection.dialect.has_standbys:
+            row = connection.row("SELECT pg_postmaster_start_time()::text")
+            connection.server = "" if row is None else row[0]
+            if connection.is_still_standby():
+                settings["default_transaction_isolation"] = "repeatable read"  # more is refused there
         if connection.dialect.has_relaxed_commit:
             if self._options.durability != "full":
                 settings["synchronous_commit"] = "off"

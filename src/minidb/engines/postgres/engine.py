@@ -10,13 +10,14 @@ from minidb.engines.port import Capabilities, Space
 from minidb.engines.postgres import layout
 from minidb.engines.postgres.address import read_address
 from minidb.engines.postgres.connections import Connections, ServerConnection
+from minidb.engines.postgres.errors import UNDEFINED_TABLE
 from minidb.engines.postgres.ids import IdBlocks
 from minidb.engines.postgres.statements import Statements
 from minidb.engines.postgres.tokens import CommitTokens
 from minidb.engines.postgres.transactions import KnownSpaces, PostgresBase, PostgresSnapshot
 from minidb.engines.secret import Secret
 from minidb.engines.write_buffer import SPILL_BYTES, BufferedTransaction
-from minidb.exceptions import EngineUnavailableError, ReadOnlyError
+from minidb.exceptions import ConflictError, EngineUnavailableError, ReadOnlyError
 from minidb.options import Options
 
 _log = logging.getLogger("minidb.engine")
@@ -129,9 +130,15 @@ class PostgresEngine:
                     "The server takes no writes: it is a standby",
                     hint="add target_session_attrs=read-write and all hosts to the URL",
                 )
-            return connection.begin(statements.begin_write, statements.read_state)
-        begin = statements.begin_read_on_standby if connection.is_standby else statements.begin_read
-        return connection.begin(begin, statements.read_state)
+            begin = statements.begin_write
+        else:
+            begin = statements.begin_read_on_standby if connection.is_standby else statements.begin_read
+        try:
+            return connection.begin(begin, statements.read_state)
+        except ConflictError as conflict:
+            if conflict.sqlstate != UNDEFINED_TABLE:
+                raise
+        raise layout.no_database(statements, self.location, "it was removed, or a failover has lost it")
 
     def _spaces_of(self, connection: ServerConnection, generation: int) -> KnownSpaces:
         known = self._known

@@ -22,11 +22,13 @@ from minidb.exceptions import (
     WriteTimeoutError,
 )
 
+UNDEFINED_TABLE: Final = "42P01"
+
 CONFLICTS: Final = {
     "40001",  # serialization failure
     "40P01",  # deadlock
     "23505",  # two transactions made the same space, which the catalog's own checks exclude in one
-    "42P01",  # a table that another transaction has dropped, of which this one's snapshot still knows
+    UNDEFINED_TABLE,  # one that another transaction has dropped, of which this one's snapshot still knows
     "25P02",  # a statement after the one that failed
 }
 

@@ -58,11 +58,7 @@ def prepare(connection: ServerConnection, statements: Statements, shown: str, *,
         if has_marks:
             break
         if not create:
-            raise EngineUnavailableError(
-                f"There is no database in schema {statements.schema!r} of the server",
-                hint="open it without create=False and read_only to make one",
-                path=shown,
-            )
+            raise no_database(statements, shown, "open it without create=False and read_only to make one")
         try:
             _lay_out(connection, statements, has_schema=bool(has_schema))
         except (ConflictError, EngineError):  # another program was quicker, or this one may not
@@ -76,6 +72,12 @@ def prepare(connection: ServerConnection, statements: Statements, shown: str, *,
             hint="open it with a newer MiniDB",
             path=shown,
         )
+
+
+def no_database(statements: Statements, shown: str, hint: str) -> EngineUnavailableError:
+    """Return the error of a schema that holds no database."""
+    message = f"There is no database in schema {statements.schema!r} of the server"
+    return EngineUnavailableError(message, hint=hint, path=shown)
 
 
 def _lay_out(connection: ServerConnection, statements: Statements, *, has_schema: bool) -> None:

@@ -69,7 +69,9 @@ class Statements:
         self.commit = "COMMIT"
 
         self.spaces = f"SELECT name, number FROM {spaces}"  # noqa: S608
-        self.raise_generation = f"UPDATE {state} SET generation = generation + 1, next_space = next_space + $1::bigint"  # noqa: S608
+        self.raise_generation = (
+            f"UPDATE {state} SET generation = generation + $1::bigint, next_space = next_space + $2::bigint"  # noqa: S608  # as above
+        )
         self.add_space = f"INSERT INTO {spaces} (name, number) VALUES ($1::text, $2::bigint)"  # noqa: S608
         self.remove_space = f"DELETE FROM {spaces} WHERE name = $1::text"  # noqa: S608
         self.note_dropped = f"INSERT INTO {dropped} (number, dropped_at) VALUES ($1::bigint, now())"  # noqa: S608
@@ -78,8 +80,6 @@ class Statements:
         self.forget_dropped = f"DELETE FROM {dropped} WHERE number = $1::bigint"  # noqa: S608
 
         self.begin_read_committed = "BEGIN ISOLATION LEVEL READ COMMITTED"
-        # Whatever row has an id is flushed behind the allotment, in the same log: no need to wait for this one.
-        self.relax_commit = "SET LOCAL synchronous_commit = off" if dialect.has_relaxed_commit else None
         # A commit that is waited for, with all that is before it in the log.
         self.flush = (
             ("BEGIN", "SET LOCAL synchronous_commit = on", "SELECT pg_current_xact_id()", "COMMIT")

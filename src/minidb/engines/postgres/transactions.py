@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, cast
@@ -24,6 +25,10 @@ BATCH: Final = 1000
 
 BATCH_BYTES: Final = 4 * 1024 * 1024
 """Bytes of values in one statement, if there is more than one of them."""
+
+
+LARGEST_STEP: Final = 1 << 20
+"""Generations rise by chance: after a failover that has lost some, those of a new leader are never the same."""
 
 
 class KnownSpaces(NamedTuple):
@@ -229,7 +234,7 @@ class PostgresBase:
     def _changes_of_spaces(self, created: Sequence[Space], dropped: Sequence[Space]) -> Iterator[Statement]:
         statements, spaces = self._statements, self.snapshot.known
         # First: of two transactions that change spaces at once, the second learns it here.
-        yield statements.raise_generation, (len(created),)
+        yield statements.raise_generation, (random.randrange(1, LARGEST_STEP), len(created))  # noqa: S311  # no secret
         for space in dropped:
             yield statements.remove_space, (space,)
             yield statements.note_dropped, (spaces.pop(space).number,)
