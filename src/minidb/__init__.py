@@ -14,6 +14,7 @@ from minidb.api.database import MiniDB
 from minidb.api.history import History
 from minidb.api.index import Index
 from minidb.api.mapping import PersistentMapping
+from minidb.api.migrations import Migrations, MigrationStep
 from minidb.api.pool import Connection, ConnectionPool
 from minidb.api.query import Page, Query
 from minidb.api.table import Table
@@ -36,6 +37,8 @@ __all__ = [
     "History",
     "Index",
     "Manifest",
+    "MigrationStep",
+    "Migrations",
     "MiniDB",
     "Page",
     "PersistentMapping",

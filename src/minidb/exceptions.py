@@ -5,7 +5,7 @@
                                              InvalidOptionError  ForkedError  PageTokenError
       CatalogError         fix the names     TableNotFoundError  TableExistsError
                                              IndexNotFoundError  IndexExistsError  MappingNotFoundError
-      SchemaError          fix the schema    SchemaDefinitionError  SchemaMismatchError
+      SchemaError          fix the schema    SchemaDefinitionError  SchemaMismatchError  MigrationError
       RowError             fix the row       SchemaValidationError  RowNotFoundError  RowExistsError
                                              UniqueViolationError  KeyTooLargeError
       ConflictError        run it again      (the only family that a retry catches)
@@ -42,6 +42,7 @@ __all__ = [
     "InvalidOptionError",
     "KeyTooLargeError",
     "MappingNotFoundError",
+    "MigrationError",
     "MiniDBError",
     "MissingDependencyError",
     "PageTokenError",
@@ -196,6 +197,13 @@ class SchemaMismatchError(SchemaError):
     ) -> None:
         super().__init__(message, hint=hint, differences=tuple(differences), **facts)
         self.differences: tuple[SchemaDifference, ...] = tuple(differences)
+
+
+class MigrationError(SchemaError):
+    """A migration step cannot be taken, or a table is in the middle of one and takes no writes.
+
+    Facts: ``step`` (its number) and ``table``, or None where none is meant; ``id`` of the row that it fails on.
+    """
 
 
 # --- fix the row ------------------------------------------------------------------------------------------------------

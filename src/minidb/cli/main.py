@@ -29,6 +29,7 @@ from minidb.cli.commands.get import get
 from minidb.cli.commands.info import info
 from minidb.cli.commands.insert import insert
 from minidb.cli.commands.load import load
+from minidb.cli.commands.migrate import migrate
 from minidb.cli.commands.query import query
 from minidb.cli.commands.restore import restore
 from minidb.cli.commands.rows import rows
@@ -67,6 +68,7 @@ app.add_typer(import_data.app, name="import", rich_help_panel=MOVE)
 app.command("update", cls=DatabaseVerb, rich_help_panel=CHANGE)(update)
 app.command("delete", cls=DatabaseVerb, rich_help_panel=CHANGE)(delete)
 app.add_typer(index.app, name="index", rich_help_panel=CHANGE)
+app.command("migrate", cls=DatabaseVerb, rich_help_panel=CHANGE)(migrate)
 app.command("drop", cls=DatabaseVerb, rich_help_panel=CHANGE)(drop)
 app.command("verify", cls=DatabaseVerb, rich_help_panel=CARE)(verify)
 app.command("backup", cls=DatabaseVerb, rich_help_panel=CARE)(backup)

@@ -30,7 +30,7 @@ from minidb.tables import catalog as catalogs
 from minidb.tables import history
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import SEQUENCES, CatalogEntry, read_entry
-from minidb.tables.definitions import IndexDefinition, MappingDefinition, TableDefinition
+from minidb.tables.definitions import MappingDefinition, TableDefinition
 from minidb.tables.history import HISTORY
 from minidb.tables.index_entries import LARGEST_KEY_BYTES, IndexBinding, Values, row_key_of
 from minidb.tables.mappings import MappingBinding
@@ -113,7 +113,7 @@ class _Verifier:
                 if isinstance(entry, int):
                     next_id = entry
                 elif entry is not None:
-                    highest_id = max(highest_id, entry.id, *(index.id for index in _indexes(entry)))
+                    highest_id = max(highest_id, *_ids(entry))
                     if entry.name in names:
                         self._find("name-taken", "two definitions have this name", **_named(entry))
                         continue
@@ -134,19 +134,16 @@ class _Verifier:
         """Each definition has a space of its own, and each space is some definition's."""
         definitions: list[TableDefinition | MappingDefinition] = [*tables, *mappings]
         for definition in definitions:
-            for owner in (definition, *_indexes(definition)):
+            names: dict[Space, str] = {index.space: index.name for index in _indexes(definition)}
+            for space in _spaces(definition):
                 where = _named(definition)
-                if owner is not definition:
-                    where["index"] = owner.name
-                if owner.space in self._owned:
+                if space in names:
+                    where["index"] = names[space]
+                if space in self._owned:
                     self._find("id-taken", "it shares its space with another definition", **where)
-                elif owner.space not in self._spaces:
+                elif space not in self._spaces:
                     self._find("space-missing", "there is no space for what it holds", **where)
-                self._owned.add(owner.space)
-                if isinstance(owner, IndexDefinition) and owner.is_building:
-                    self._owned.add(owner.building_space)
-                    if owner.building_space not in self._spaces:
-                        self._find("space-missing", "there is no space for how far its building has come", **where)
+                self._owned.add(space)
         if SEQUENCES not in self._spaces:
             self._find("space-missing", "there is no space for the ids that were given out")
         if self._keeps_history and HISTORY not in self._spaces:
@@ -404,6 +401,14 @@ def _sentence(error: MiniDBError) -> str:
 
 def _indexes(definition: TableDefinition | MappingDefinition) -> Sequence[Any]:  # Any: index definitions
     return definition.indexes if isinstance(definition, TableDefinition) else ()
+
+
+def _spaces(definition: TableDefinition | MappingDefinition) -> list[Space]:
+    return definition.spaces if isinstance(definition, TableDefinition) else [definition.space]
+
+
+def _ids(definition: TableDefinition | MappingDefinition) -> list[int]:
+    return definition.ids if isinstance(definition, TableDefinition) else [definition.id]
 
 
 def _named(definition: TableDefinition | MappingDefinition) -> dict[str, str]:

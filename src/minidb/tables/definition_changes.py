@@ -16,7 +16,7 @@ from minidb.tables.catalog import Catalog
 from minidb.tables.definitions import IndexDefinition, MappingDefinition, TableDefinition
 from minidb.tables.index_build import Progress
 from minidb.tables.mappings import MappingBinding
-from minidb.tables.session import WriteSession
+from minidb.tables.session import WriteSession, require_settled
 
 LONGEST_NAME: Final = 255
 """Characters that the name of a table or an index may have."""
@@ -45,8 +45,10 @@ def create_table(session: WriteSession, name: str, schema: Schema | None) -> Non
 def drop_table(session: WriteSession, name: str) -> None:
     """Remove a table, its rows and its indexes."""
     definition = session.catalog.definition(name)
+    require_settled(definition)
     index_build.remove(session, definition, [index.id for index in definition.indexes])
-    session.bytes.drop_space(definition.space)
+    for space in {definition.space, definition.ids_space}:
+        session.bytes.drop_space(space)
     catalog.remove(session.bytes, definition)
     session.forget_table(definition.id)
     session.catalog = session.catalog.without_table(name)
@@ -57,6 +59,7 @@ def rename_table(session: WriteSession, old: str, new: str) -> None:
     require_name(new, "table")
     session.catalog.require_no_mapping(new)
     definition = session.catalog.definition(old)
+    require_settled(definition)
     if new in session.catalog.definitions:
         raise TableExistsError(f"There is already a table named {new!r}", table=new)
     change(session, replace(definition, name=new))
@@ -89,6 +92,7 @@ def create_index(
 
     Raises ``IndexExistsError`` where an index has its name, unless it is one that it takes the place of.
     """
+    require_settled(session.catalog.definition(table))
     replaced = _replaced(session.catalog.definition(table), wanted)
     index_build.remove(session, session.catalog.definition(table), [one.id for one in replaced])
     definition = session.catalog.definition(table)
@@ -105,6 +109,7 @@ def begin_index(session: WriteSession, table: str, wanted: IndexDefinition) -> I
     One that it takes the place of is read until then. Raises as ``create_index``.
     """
     definition = session.catalog.definition(table)
+    require_settled(definition)
     for one in definition.indexes:
         if one.is_building and one.name == wanted.name and one.is_like(wanted):
             return one
@@ -135,6 +140,7 @@ def index_exists(table: str, existing: IndexDefinition) -> IndexExistsError:
 def drop_index(session: WriteSession, table: str, name_or_field: str) -> IndexDefinition:
     """Remove an index by its name, or by the one field that it is on; return what it was."""
     definition = session.catalog.definition(table)
+    require_settled(definition)
     found = existing_index(definition, name_or_field)
     if found is None:
         found = session.catalog.table(table).index(name_or_field).definition

@@ -168,13 +168,43 @@ class TableDefinition:
     schema_document: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     """The schema as it is stored: it also names the code that goes with it, which ``schema`` here lacks."""
 
+    rows_id: int | None = None
+    """Of a table whose rows a migration has written anew: what their space is called by, an id of its own."""
+
+    rewriting: Rewriting | None = None
+    """What is to become of it, while a migration step writes its rows anew."""
+
     @property
     def space(self) -> Space:
+        return Space(f"rows/{self.id if self.rows_id is None else self.rows_id}")
+
+    @property
+    def ids_space(self) -> Space:
+        """The space whose ids an engine gives out. It stays when the rows have another one, and is empty then."""
         return Space(f"rows/{self.id}")
 
     def had_schema(self, schema: Schema) -> bool:
         """Tell whether a schema is one that the table had, and has no longer."""
         return bool(self.history) and digest_of(schema) in {past.digest for past in self.history}
+
+    @property
+    def spaces(self) -> list[Space]:
+        """All spaces that belong to it: of its rows, its indexes, and of what is being made of it."""
+        found = [self.space] if self.rows_id is None else [self.space, self.ids_space]
+        for index in self.indexes:
+            found += [index.space, index.building_space] if index.is_building else [index.space]
+        if self.rewriting is not None:
+            target = self.rewriting.target
+            found += [target.space, self.rewriting.progress_space, *(index.space for index in target.indexes)]
+        return found
+
+    @property
+    def ids(self) -> list[int]:
+        """All ids that it has taken."""
+        found = [self.id, *(index.id for index in self.indexes)]
+        if self.rows_id is not None:
+            found.append(self.rows_id)
+        return found if self.rewriting is None else [*found, *self.rewriting.target.ids]
 
     @property
     def fields_with_code(self) -> tuple[str, ...]:
@@ -197,6 +227,10 @@ class TableDefinition:
         }
         if self.history:
             document["history"] = [past.to_document() for past in self.history]
+        if self.rows_id is not None:
+            document["rows_id"] = self.rows_id
+        if self.rewriting is not None:
+            document["rewriting"] = self.rewriting.to_document()
         return document
 
     @classmethod
@@ -211,6 +245,33 @@ class TableDefinition:
                 indexes=tuple(map(IndexDefinition.from_document, document["indexes"])),
                 history=tuple(map(PastSchema.from_document, document.get("history", ()))),
                 schema_document=schema,
+                rows_id=document.get("rows_id"),
+                rewriting=Rewriting.from_document(document["rewriting"]) if "rewriting" in document else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptionError("A table's definition in the catalog cannot be read") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """A migration step that writes the rows of a table anew, beside those that are there."""
+
+    step: int
+
+    mark: bytes
+    """By which the step is known again that has been begun: another one does not go on with its rows."""
+
+    target: TableDefinition
+    """What the table is when the step is done."""
+
+    @property
+    def progress_space(self) -> Space:
+        """Where it is kept how far the step has come."""
+        return Space(f"rewriting/{self.target.rows_id}")
+
+    def to_document(self) -> dict[str, object]:
+        return {"step": self.step, "mark": self.mark, "target": self.target.to_document()}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Rewriting:  # Any: checked by the caller's guard
+        return cls(document["step"], document["mark"], TableDefinition.from_document(document["target"]))

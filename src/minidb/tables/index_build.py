@@ -16,18 +16,18 @@ time share the work. Entries of rows that were written meanwhile are there alrea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import chain
 from typing import Final, NamedTuple
 
-from minidb.engines.port import Pair
+from minidb.engines.port import Pair, Space
 from minidb.exceptions import IndexNotFoundError
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import store
 from minidb.tables.definitions import IndexDefinition, TableDefinition
 from minidb.tables.index_entries import IndexBinding
-from minidb.tables.session import WriteSession
+from minidb.tables.session import WriteSession, require_settled
 from minidb.tables.writing import BATCH_ROWS, insert_entries
 
 Progress = Callable[[int, int], object]
@@ -98,6 +98,7 @@ def build_batch(session: WriteSession, index: IndexDefinition, *, has_many_write
     the index, or the table.
     """
     definition = _table_of(session, index)
+    require_settled(definition)
     table = session.catalog.table(definition.name)
     binding = next((one for one in table.written_indexes if one.definition.id == index.id), None)
     if binding is None or not binding.is_building:
@@ -137,13 +138,17 @@ def abandon(session: WriteSession, index: IndexDefinition) -> None:
 
 def remove(session: WriteSession, definition: TableDefinition, ids: list[int]) -> None:
     """Remove indexes of a table, whatever their state."""
-    for index in definition.indexes:
-        if index.id in ids:
-            session.bytes.drop_space(index.space)
-            if index.is_building:
-                session.bytes.drop_space(index.building_space)
+    for space in spaces_of([index for index in definition.indexes if index.id in ids]):
+        session.bytes.drop_space(space)
     kept = tuple(one for one in definition.indexes if one.id not in ids)
     _change(session, replace(definition, indexes=kept))
+
+
+def spaces_of(indexes: Iterable[IndexDefinition]) -> list[Space]:
+    """Return the spaces that indexes have."""
+    return [
+        space for one in indexes for space in ((one.space, one.building_space) if one.is_building else (one.space,))
+    ]
 
 
 def _table_of(session: WriteSession, index: IndexDefinition) -> TableDefinition:

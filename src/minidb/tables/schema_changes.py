@@ -22,7 +22,7 @@ from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import Catalog
 from minidb.tables.definition_changes import change, define_index
 from minidb.tables.definitions import IndexDefinition, PastSchema, TableDefinition, digest_of, layout_of
-from minidb.tables.session import WriteSession
+from minidb.tables.session import WriteSession, require_settled
 
 _log = logging.getLogger("minidb")
 
@@ -58,6 +58,7 @@ def change_schema(session: WriteSession, name: str, schema: Schema, drop_fields:
     comparison = compare(definition.schema, schema, drop_fields)
     if definition.schema is None or definition.schema_document is None:
         raise mismatch(name, comparison.differences)
+    require_settled(definition)
     before = session.catalog.table(name)
     indexes, refusals = _indexes_after(definition, comparison, drop_fields)
     differences = [*comparison.differences, *refusals]
@@ -122,7 +123,7 @@ def _indexes_after(
     kept: list[IndexDefinition] = []
     refusals: list[SchemaDifference] = []
     for index in definition.indexes:
-        used = {*index.fields, *_fields_of(index.where)}
+        used = {*index.fields, *condition_fields(index.where)}
         gone = [field for field in comparison.dropped if field in used]
         if gone == list(index.fields):
             continue
@@ -152,12 +153,13 @@ def _renamed(index: IndexDefinition, names: Mapping[str, str], taken: Collection
     )
 
 
-def _fields_of(condition: Condition | None) -> set[str]:
+def condition_fields(condition: Condition | None) -> set[str]:
+    """Return the fields that a condition asks about."""
     match condition:
         case All(conditions) | Either(conditions):
-            return set().union(*map(_fields_of, conditions))
+            return set().union(*map(condition_fields, conditions))
         case Not(inner):
-            return _fields_of(inner)
+            return condition_fields(inner)
         case Comparison() | OneOf():
             return {condition.field}
     return set()

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from minidb.encoding.integers import decode_integer, encode_integer
 from minidb.engines.port import Space, WriteTransaction
+from minidb.exceptions import MigrationError
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import SEQUENCES, Catalog
+from minidb.tables.definitions import TableDefinition
 from minidb.tables.history import Recorder
 
 
@@ -30,11 +32,13 @@ class WriteSession:
     def table(self, name: str) -> TableBinding:
         """Return a table that the program may write to.
 
-        Raises ``TableNotFoundError``, or ``SchemaMismatchError`` where the program knows an older schema only.
+        Raises ``TableNotFoundError``, ``SchemaMismatchError`` where the program knows an older schema only, or
+        ``MigrationError`` while a migration writes its rows anew.
         """
         table = self.catalog.table(name)
         if table.is_outdated:
             raise self.catalog.outdated(name)
+        require_settled(table.definition)
         return table
 
     def current(self, table: TableBinding) -> TableBinding:
@@ -49,7 +53,7 @@ class WriteSession:
         next_id = self._next_ids.get(table.definition.id)
         if next_id is None:
             if self._allot_ids is not None:
-                next_id = self._allot_ids(table.space, 1).start
+                next_id = self._allot_ids(table.definition.ids_space, 1).start
             else:
                 next_id = max(self._last_id(table), self._mark(table)) + 1
             self._next_ids[table.definition.id] = next_id
@@ -59,7 +63,9 @@ class WriteSession:
         """Give out ids."""
         if self._allot_ids is not None:
             seen = self._next_ids.pop(table.definition.id, None)
-            return range(seen, seen + 1) if seen is not None and count == 1 else self._allot_ids(table.space, count)
+            if seen is not None and count == 1:
+                return range(seen, seen + 1)
+            return self._allot_ids(table.definition.ids_space, count)
         first = self.next_id(table)
         self._next_ids[table.definition.id] = first + count
         return range(first, first + count)
@@ -92,3 +98,15 @@ class WriteSession:
     def _mark(self, table: TableBinding) -> int:
         stored = self.bytes.get(SEQUENCES, encode_integer(table.definition.id))
         return 0 if stored is None else decode_integer(stored)
+
+
+def require_settled(definition: TableDefinition) -> None:
+    """Raise ``MigrationError`` while a migration step writes the rows of a table anew."""
+    if definition.rewriting is not None:
+        raise MigrationError(
+            f"Table {definition.name!r} is in the middle of migration step {definition.rewriting.step}, "
+            "and only reads until that is done",
+            hint="wait, or apply the migrations again if nobody does",
+            step=definition.rewriting.step,
+            table=definition.name,
+        )

@@ -80,7 +80,7 @@ def insert_many(
             session.bytes.put_many(table.space, dict(zip(keys, data)))  # noqa: B905  # a key was made for each
         else:
             keys = list(map(table.key_of, values))
-            _insert_keyed(session, table, keys, data)
+            insert_keyed(session, table, keys, data)
             ids += map(table.id_of, keys)
         for index in table.written_indexes:
             insert_entries(session, table, index, values, keys)
@@ -92,7 +92,8 @@ def insert_many(
     return ranges[0] if ranges else range(0)
 
 
-def _insert_keyed(session: WriteSession, table: TableBinding, keys: list[bytes], data: list[bytes]) -> None:
+def insert_keyed(session: WriteSession, table: TableBinding, keys: list[bytes], data: list[bytes]) -> None:
+    """Write rows at keys that no row has. Raises ``RowExistsError``."""
     items = dict(zip(keys, data, strict=True))
     if len(items) < len(keys):
         raise _row_exists(table, table.id_of(_first_repeated(keys)))
