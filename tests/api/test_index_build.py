@@ -340,6 +340,15 @@ def test_an_entry_that_no_row_has_is_found_in_an_index_that_is_being_built(
     many.drop_index("rows", "n")
 
 
+def test_an_index_of_the_same_name_on_another_table_is_not_taken_for_it(many: MiniDB) -> None:
+    others = many.create_table("a table before it", ROWS)
+    others.insert({"n": 1})
+    many.create_index("a table before it", "n")
+    many.create_index("rows", "n")
+    assert not any(index.is_building for index in many.indexes("rows"))
+    assert many.get_table("rows").find(n=9, require_index=True).count() == 1
+
+
 def test_a_dump_leaves_out_an_index_that_is_being_built(many: MiniDB, tmp_path: Path) -> None:
     left_half_way(many, "n")
     many.dump(tmp_path / "dump")

@@ -153,11 +153,13 @@ def spaces_of(indexes: Iterable[IndexDefinition]) -> list[Space]:
 
 def _table_of(session: WriteSession, index: IndexDefinition) -> TableDefinition:
     """Return the table of an index: by the index, as it may have another name by now."""
-    for definition in session.catalog.definitions.values():
-        for one in definition.indexes:
-            # Under another id where integers have become floats meanwhile: it was then made whole.
-            if one.id == index.id or (one.is_like(index) and one.name == index.name):
-                return definition
+    definitions = session.catalog.definitions.values()
+    for definition in definitions:
+        if any(one.id == index.id for one in definition.indexes):
+            return definition
+    for definition in definitions:  # under another id, where integers have become floats: it was then made whole
+        if any(one.is_like(index) and one.name == index.name for one in definition.indexes):
+            return definition
     raise IndexNotFoundError(
         f"The index {index.name!r} was dropped while it was being built", table=None, index=index.name
     )
