@@ -11,7 +11,7 @@ from typing import Final
 from minidb.engines.port import CATALOG, Engine, Pair, ReadTransaction, Space, WriteTransaction
 from minidb.exceptions import ConflictError, WriteTimeoutError
 from minidb.testing.expectation import expect
-from minidb.testing.recording import check_a_recorder_is_told_what_is_committed
+from minidb.testing.recording import check_a_recorder_is_told_what_is_committed_and_no_undone_savepoint
 
 A: Final = Space("a")
 B: Final = Space("b")
@@ -569,6 +569,6 @@ CONTRACT_CHECKS: Final[tuple[Callable[[Engine], None], ...]] = (
     check_a_scan_does_not_see_what_is_written_while_it_runs,
     check_savepoints_nest,
     check_spaces_obey_savepoints,
-    check_a_recorder_is_told_what_is_committed,
+    check_a_recorder_is_told_what_is_committed_and_no_undone_savepoint,
     check_random_work_agrees_with_a_dict,
 )

@@ -26,7 +26,7 @@ class _Recorder:
         return {_NOTES: {b"note": b"%d" % len(self.told)}}
 
 
-def check_a_recorder_is_told_what_is_committed(engine: Engine) -> None:
+def check_a_recorder_is_told_what_is_committed_and_no_undone_savepoint(engine: Engine) -> None:
     transaction = engine.begin_write(10)
     for space in (_A, _B, _NOTES):
         transaction.create_space(space)
