@@ -117,16 +117,19 @@ def check_queries(rival: Rival, plan: Plan) -> str:
     return seen.hexdigest()
 
 
-def check_shared_inserts(rival: Rival, plan: Plan, times: int) -> None:
-    """Check that rows and indexes hold what threads inserted together, so many times. Raises ``WrongAnswerError``."""
-    new = [rows.row(number) for number in range(plan.count, plan.count + plan.shared_commits)] * times
+def check_more_inserts(rival: Rival, plan: Plan, counts: Iterable[int]) -> None:
+    """Check that rows and indexes hold what was inserted beside the plan's rows: each time so many, from the same on.
+
+    Raises ``WrongAnswerError``.
+    """
+    new = [rows.row(number) for inserted in counts for number in range(plan.count, plan.count + inserted)]
     people = [rows.row(number) for number in range(plan.count)] + new
-    _require(rival.scan() == (len(people), sum(age for _, age, _, _, _ in people)), "a scan after inserts by threads")
+    _require(rival.scan() == (len(people), sum(age for _, age, _, _, _ in people)), "a scan after more inserts")
     for city in sorted({city for _, _, city, _, _ in new})[:20]:
         found = sorted(values for _, values in map(rival.plain, rival.find_in_city(city)))
-        _require(found == sorted(values for values in people if values[2] == city), "rows that threads inserted")
+        _require(found == sorted(values for values in people if values[2] == city), "more rows that were inserted")
     found_ages = [rival.plain(answer)[1][1] for answer in rival.find_by_ages(0, 99, len(people))]
-    _require(found_ages == sorted(age for _, age, _, _, _ in people), "the ages of rows that threads inserted")
+    _require(found_ages == sorted(age for _, age, _, _, _ in people), "the ages of more rows that were inserted")
 
 
 def _people(plan: Plan) -> Iterator[Person]:

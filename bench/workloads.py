@@ -23,7 +23,7 @@ PAGE_ROWS: Final = 100
 AGES_ASKED: Final = 10
 """The width of the ranges of ages."""
 
-THREADS: Final = (8, 32)
+THREADS: Final = (1, 8, 32)
 UPDATES_PER_TRANSACTION: Final = 1000
 
 
@@ -60,6 +60,9 @@ class Plan:
     shared_commits: int
     """By all threads together."""
 
+    lone_commits: int
+    """By one thread: so many that checkpoints run meanwhile."""
+
 
 def make_plan(count: int, first_id: int) -> Plan:
     """Return the plan for a database of this size; small ones are for trying out."""
@@ -86,6 +89,7 @@ def make_plan(count: int, first_id: int) -> Plan:
         scans=1 if is_small else 2,
         commits=10 if is_small else 500,
         shared_commits=THREADS[-1] * (1 if is_small else 20),
+        lone_commits=10 if is_small else 3000,
     )
 
 
@@ -209,11 +213,25 @@ DURABLE_COMMITS: Final = {
         name=f"durable_commits_{threads}",
         unit="commits/s",
         is_more_better=True,
-        does=f"insert one row with two indexes in a durable transaction of its own, {threads} threads at once "
-        "(sqlite3: on one connection, a lock around each)",
+        does="insert one row with two indexes in a durable transaction of its own, "
+        + ("1 thread" if threads == 1 else f"{threads} threads at once")
+        + " (sqlite3: on one connection, a lock around each)",
     )
     for threads in THREADS
 }
+DURABLE_COMMIT_TAIL: Final = Workload(
+    name="durable_commit_p999",
+    unit="ms",
+    is_more_better=False,
+    does="what 999 of 1,000 such commits by one thread stay below, checkpoints among them",
+)
+RELAXED_COMMITS: Final = Workload(
+    name="relaxed_commits",
+    unit="commits/s",
+    is_more_better=True,
+    does="such commits by one thread, which a power failure may undo but not damage (sqlite3: `synchronous=NORMAL`), "
+    "checkpoints among them",
+)
 
 FILLING: Final = (BULK_INSERT, BULK_INSERT_PEAK, DISK_SIZE)
 """Measured in the process that fills the database."""
@@ -300,6 +318,21 @@ def _durable_commits(threads: int) -> Measurement:
     return lambda rival, plan: _rate(plan.shared_commits, lambda: insert_from_threads(rival, plan, threads))
 
 
+def _durable_commit_tail(rival: Rival, plan: Plan) -> float:
+    gc.collect()
+    times_s: list[float] = []
+    for number in range(plan.count, plan.count + plan.lone_commits):
+        start = time.perf_counter()
+        rival.insert_each(number, 1)
+        times_s.append(time.perf_counter() - start)
+    return sorted(times_s)[len(times_s) * 999 // 1000] * 1000
+
+
+def _relaxed_commits(rival: Rival, plan: Plan) -> float:
+    rival.relax()
+    return _rate(plan.lone_commits, lambda: rival.insert_each(plan.count, plan.lone_commits))
+
+
 def insert_from_threads(rival: Rival, plan: Plan, threads: int) -> None:
     """Insert the rows that follow those of the database, an equal share of them by each thread."""
     share = plan.shared_commits // threads
@@ -331,8 +364,17 @@ QUERYING: Final[dict[Workload, Measurement]] = {
     QUERY_ORDER_DOWN: _query_order_down,
     QUERY_COUNT: _query_count,
     **{workload: _durable_commits(threads) for threads, workload in DURABLE_COMMITS.items()},
+    DURABLE_COMMIT_TAIL: _durable_commit_tail,
+    RELAXED_COMMITS: _relaxed_commits,
 }
 """Measured, in this order, in a process that makes a database with a second index."""
 
 WORKLOADS: Final = (*FILLING, IMPORT_OPEN_READ, OPEN_READ, *USING, *QUERYING)
+INSERTED: Final[dict[str, Callable[[Plan], int]]] = {
+    **{workload.name: lambda plan: plan.shared_commits for workload in DURABLE_COMMITS.values()},
+    DURABLE_COMMIT_TAIL.name: lambda plan: plan.lone_commits,
+    RELAXED_COMMITS.name: lambda plan: plan.lone_commits,
+}
+"""How many rows, those that follow the database's, each of these inserts."""
+
 BY_NAME: Final = {workload.name: workload for workload in WORKLOADS}

@@ -49,7 +49,13 @@ class Adapter:
     version = f"lmdb {lmdb.__version__}, msgspec {msgspec.__version__}"
 
     def __init__(self, folder: Path, *, create: bool) -> None:
-        self._environment = lmdb.open(str(folder), map_size=MAP_SIZE_BYTES, max_dbs=3, create=create, readahead=False)
+        self._folder = folder
+        self._open(create=create, metasync=True)
+
+    def _open(self, *, create: bool, metasync: bool) -> None:
+        self._environment = lmdb.open(
+            str(self._folder), map_size=MAP_SIZE_BYTES, max_dbs=3, create=create, readahead=False, metasync=metasync
+        )
         self._users = self._environment.open_db(b"users", create=create)
         # One key for each city; its values are the ids, sorted and of one size.
         self._cities = self._environment.open_db(b"cities", create=create, dupsort=True, dupfixed=True)
@@ -150,6 +156,10 @@ class Adapter:
                 self._next_id += 1
 
     insert_beside_others = insert_each
+
+    def relax(self) -> None:
+        self.close()
+        self._open(create=False, metasync=False)
 
     def index_ages(self) -> None:
         self._ages = self._open_ages(create=True)

@@ -31,6 +31,7 @@ class Adapter:
     version = f"MiniDB {minidb.__version__}"
 
     def __init__(self, folder: Path, *, create: bool) -> None:
+        self._folder = folder
         self._database = MiniDB(folder / "database", create=create, max_connections=MAX_CONNECTIONS)
         self._users = self._database.create_table("users", SCHEMA) if create else self._database.get_table("users")
 
@@ -83,6 +84,11 @@ class Adapter:
             insert(columns)
 
     insert_beside_others = insert_each
+
+    def relax(self) -> None:
+        self.close()
+        self._database = MiniDB(self._folder / "database", durability="relaxed", create=False)
+        self._users = self._database.get_table("users")
 
     def index_ages(self) -> None:
         self._database.create_index("users", "age")

@@ -79,6 +79,10 @@ class Rival(Protocol):
         """Do the same in one of several threads that do it at once."""
         ...
 
+    def relax(self) -> None:
+        """Let transactions, from now on, be such as a power failure may undo, but not damage."""
+        ...
+
     def index_ages(self) -> None:
         """Make a second index, on the age."""
         ...

@@ -126,6 +126,9 @@ class Adapter:
             with lock:
                 execute(INSERT, values)
 
+    def relax(self) -> None:
+        self._execute("PRAGMA synchronous = NORMAL")
+
     def index_ages(self) -> None:
         self._execute(CREATE_AGE_INDEX)
 
