@@ -6,7 +6,6 @@
 ``early-record``      a checkpoint is recorded before the data file is flushed
 ``strange-pin``       a process writes without a pin of its own, and relies on those of others
 ``kept-orphan``       the record of a process that was killed before LMDB's commit is not written over by the next
-``unflushed-record``  a record of the steady file counts though its process was killed before it was flushed
 """
 
 from __future__ import annotations
@@ -119,18 +118,6 @@ def _kept_orphan() -> Any:
     return patch.object(Log, "find", find_behind)
 
 
-def _unflushed_record() -> Any:
-    begin = Checkpoints.begin
-
-    def begin_trusting(self: Checkpoints) -> Begun:
-        if self.live() is not None and self.steady is not None:
-            recorded = self.steady.newest()
-            self._lasting = -1 if recorded is None else recorded.sequence
-        return begin(self)
-
-    return patch.object(Checkpoints, "begin", begin_trusting)
-
-
 _FLAWS: Final[dict[str, Callable[[], Any]]] = {
     "no-pin": _no_pin,
     "metas-left": _metas_left,
@@ -138,6 +125,5 @@ _FLAWS: Final[dict[str, Callable[[], Any]]] = {
     "early-record": _early_record,
     "strange-pin": _strange_pin,
     "kept-orphan": _kept_orphan,
-    "unflushed-record": _unflushed_record,
 }
 FLAWS: Final = tuple(_FLAWS)

@@ -158,7 +158,8 @@ def successors(run: Run) -> None:
 
     pid = start(stay, run.shim)
     for _ in range(3):
-        in_process(lives.write(run.size, closes=False), run.shim, Death.draw(lives.draw, POINTS[:4]))
+        death = lives.draw.choice((Death("recorded", 1, 1, "write"), Death.draw(lives.draw, POINTS[:4])))
+        in_process(lives.write(run.size, closes=False), run.shim, death)
         os.write(tell, b"!")
     os.close(tell)
     wait(pid)

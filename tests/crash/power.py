@@ -296,6 +296,9 @@ def run(states: int, seed: int, *, control: str = "none", workloads: tuple[str, 
             try:
                 for one in pool.map(perform, tasks):
                     tally.add(one)
+                    if tally.faults:
+                        pool.shutdown(cancel_futures=True)
+                        break
             except BrokenProcessPool:
                 tally.faults += 1
                 tally.first_faults.append("a state killed the process that opened it, or did not let it end")

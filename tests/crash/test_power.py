@@ -48,6 +48,24 @@ def test_what_is_wrong_on_purpose_is_found(control: str) -> None:
     assert tally["faults"] > 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("flaw", "workload"),
+    [
+        ("no-pin", "checkpoints"),
+        ("metas-left", "checkpoints"),
+        ("late-log-flush", "checkpoints"),
+        ("early-record", "checkpoints"),
+        ("strange-pin", "successors"),
+        ("kept-orphan", "successors"),
+    ],
+)
+def test_a_flaw_of_the_commit_log_is_found(flaw: str, workload: str) -> None:
+    status, tally = power("--states", "20000", "--seed", "3", "--control", flaw, "--workload", workload)
+    assert status == 1
+    assert tally["faults"] > 0
+
+
 COPIES = {
     ("backup", Place.BACKUP),
     ("backup", Place.BACKUPS),

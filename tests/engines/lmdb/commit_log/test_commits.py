@@ -16,8 +16,9 @@ from minidb import MiniDB, Row
 from minidb.engines.lmdb import applying
 from minidb.engines.lmdb.commit_log import commits, keeper
 from minidb.engines.lmdb.commit_log.checkpoint import Checkpoints
-from minidb.engines.lmdb.commit_log.log import Log
+from minidb.engines.lmdb.commit_log.log import Log, Place
 from minidb.engines.lmdb.commit_log.recovery import is_needed
+from minidb.engines.lmdb.commit_log.steady import Steady, SteadyFile
 from minidb.engines.lmdb.durable import LoggedChanges, make_durable
 from minidb.engines.lmdb.registry import SMALLEST_LOGGED_BYTES
 from minidb.exceptions import (
@@ -101,6 +102,48 @@ def test_another_data_file_under_the_log_is_refused(database_path: Path, tmp_pat
     (database_path / "minidb.steady").unlink()
     with MiniDB(database_path) as database:
         assert database.table_names() == ["others"]
+
+
+def test_a_record_that_was_not_flushed_is_so_before_what_the_record_before_it_needs_is_written_over(
+    database: MiniDB, database_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[tuple[str, int]] = []
+    record, begin_segment = SteadyFile.record, Log.begin_segment
+
+    def note_record(self: SteadyFile, steady: Steady) -> None:
+        steps.append(("record", steady.sequence))
+        record(self, steady)
+
+    def note_segment(self: Log, number: int, transaction_id: int) -> Place:
+        steps.append(("segment", number))
+        return begin_segment(self, number, transaction_id)
+
+    monkeypatch.setattr(SteadyFile, "record", note_record)
+    monkeypatch.setattr(Log, "begin_segment", note_segment)
+    monkeypatch.setattr(commits, "MOST_COMMITS", 1)
+    run(
+        f"""
+from pathlib import Path
+from minidb.engines.lmdb.commit_log import steady
+def write_and_die(self, record):
+    steady.write_whole(self._descriptor, steady._encoded(record), steady._slot_at(record.sequence))
+    Path({str(tmp_path / "sequence")!r}).write_text(str(record.sequence))
+    os._exit(0)
+steady.SteadyFile.record = lambda self, record: self._descriptor  # the one before is on the disk
+begin = steady.SteadyFile.use_segment
+def use_segment_and_die_later(self, segment):
+    begin(self, segment)
+    steady.SteadyFile.record = write_and_die
+steady.SteadyFile.use_segment = use_segment_and_die_later
+db.get_table('people').insert(Row(name='Bob'))
+""",
+        database_path,
+    )
+    sequence = int((tmp_path / "sequence").read_text())
+    database.get_table("people").insert(Row(name="Eve"))
+    wait_until(lambda: ("record", sequence + 1) in steps)
+    again = steps.index(("record", sequence))
+    assert [what for what, _ in steps[again : again + 3]] == ["record", "segment", "record"]
 
 
 def test_a_failed_flush_leaves_the_outcome_open_and_refuses_writes_until_all_have_closed(
