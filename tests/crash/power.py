@@ -296,7 +296,7 @@ def run(states: int, seed: int, *, control: str = "none", workloads: tuple[str, 
             try:
                 for one in pool.map(perform, tasks):
                     tally.add(one)
-                    if tally.faults:
+                    if one.faults:
                         pool.shutdown(cancel_futures=True)
                         break
             except BrokenProcessPool:
