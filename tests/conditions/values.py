@@ -151,7 +151,7 @@ def make_rows(*, has_schema: bool) -> list[Values]:
     return [*singles, *({"q": one["p"]} for one in singles), {}]
 
 
-_ORDERS: Final[dict[str, Callable[[where, Any], Condition]]] = {  # Any: as above
+_ORDERS: Final[dict[str, Callable[[where[Any], Any], Condition]]] = {  # Any: as above
     "<": where.__lt__,
     "<=": where.__le__,
     ">": where.__gt__,

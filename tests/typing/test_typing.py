@@ -75,24 +75,29 @@ CHECKERS = pytest.mark.parametrize("refused", [lines_mypy_refuses, lines_pyright
 
 @pytest.mark.slow
 @CHECKERS
-def test_a_right_program_is_accepted(refused: Checker, tmp_path: Path) -> None:
-    assert refused(HERE / "user_program.py", tmp_path) == set()
+@pytest.mark.parametrize("program", ["user_program.py", "models_program.py"])
+def test_a_right_program_is_accepted(refused: Checker, program: str, tmp_path: Path) -> None:
+    assert refused(HERE / program, tmp_path) == set()
 
 
 @pytest.mark.slow
 @CHECKERS
-def test_a_wrong_program_is_refused_where_it_is_wrong_and_nowhere_else(refused: Checker, tmp_path: Path) -> None:
-    program = HERE / "wrong_program.py"
+@pytest.mark.parametrize("name", ["wrong_program.py", "wrong_models.py"])
+def test_a_wrong_program_is_refused_where_it_is_wrong_and_nowhere_else(
+    refused: Checker, name: str, tmp_path: Path
+) -> None:
+    program = HERE / name
     lines = program.read_text().splitlines()
     wrong = {number for number, line in enumerate(lines, start=1) if line.endswith("# wrong")}
     assert len(wrong) > 20
     assert refused(program, tmp_path) == wrong
 
 
-def test_the_right_program_runs() -> None:
+@pytest.mark.parametrize("program", ["user_program.py", "models_program.py"])
+def test_the_right_program_runs(program: str) -> None:
     completed = subprocess.run(
-        [sys.executable, "-W", "error", HERE / "user_program.py"],
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        [sys.executable, "-W", "error", HERE / program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])},
         capture_output=True,
         text=True,
         check=False,

@@ -149,7 +149,7 @@ def tell(done: int, total: int) -> None:
 def use_queries(db: MiniDB) -> None:
     users = db.get_table("users")
     query = users.find(where("age") >= 18, where("tags").contains("new") | (where("name") != "")).order_by("-age")
-    page: Page = query.page(10)
+    page: Page[Row] = query.page(10)
     assert_type(page.rows, list[Row])
     assert_type(page.token, str | None)
     rows, token = query.page(10, after=page.token)

@@ -17,7 +17,7 @@ from minidb.options import Options
 from minidb.tables import catalog as catalogs
 from minidb.tables import reading
 from minidb.tables.binding import TableBinding
-from minidb.tables.catalog import Catalog
+from minidb.tables.catalog import Catalog, TableKey
 from minidb.tables.session import WriteSession
 
 Result = TypeVar("Result")
@@ -87,23 +87,23 @@ class Calls:
         return catalog
 
     def read_row(
-        self, connection: Connection | None, name: str, row_id: object
+        self, connection: Connection | None, key: TableKey, row_id: object
     ) -> tuple[TableBinding, reading.Found | None]:
         """``read`` of ``reading.find``, written out: one call less on the hottest path."""
         transaction = ambient_transaction()
         if transaction is not None and (mine := transaction.find(self)) is not None:
-            table = mine.catalog.table(name)
+            table = mine.catalog.table(key)
             return table, reading.find(mine.bytes, table, row_id)
         if connection is not None:
-            return self.read(connection, name, lambda snapshot, table: (table, reading.find(snapshot, table, row_id)))
+            return self.read(connection, key, lambda snapshot, table: (table, reading.find(snapshot, table, row_id)))
         pool = self.connection_pool
         taken = pool.take()
         try:
-            if self.engine.read_newest is not None and (newest := self._read_newest(name, row_id)) is not None:
+            if self.engine.read_newest is not None and (newest := self._read_newest(key, row_id)) is not None:
                 return newest
             snapshot = self.engine.begin_read()
             try:
-                table = self.catalog_of(snapshot).table(name)
+                table = self.catalog_of(snapshot).table(key)
                 return table, reading.find(snapshot, table, row_id)
             finally:
                 snapshot.close()
@@ -112,24 +112,24 @@ class Calls:
             if pool.needs_care:
                 pool.settle()
 
-    def _read_newest(self, name: str, row_id: object) -> tuple[TableBinding, reading.Found | None] | None:
+    def _read_newest(self, key: TableKey, row_id: object) -> tuple[TableBinding, reading.Found | None] | None:
         """``read_row`` in one step, where the engine offers that; None where it must be done the long way."""
         catalog = self._catalog
-        if not isinstance(name, str) or name not in catalog.definitions or self.engine.read_newest is None:
+        table = catalog.known(key)
+        if table is None or self.engine.read_newest is None:
             return None
-        table = catalog.table(name)
-        key = table.key_of_id(row_id)
-        if key is None:
+        row_key = table.key_of_id(row_id)
+        if row_key is None:
             return None
-        generation, data = self.engine.read_newest(table.space, key)
+        generation, data = self.engine.read_newest(table.space, row_key)
         if generation != catalog.generation:
             return None
-        return table, reading.found(table, key, data)
+        return table, reading.found(table, row_key, data)
 
     def read(
         self,
         connection: Connection | None,
-        name: str,
+        key: TableKey,
         operation: Callable[Concatenate[ReadTransaction, TableBinding, Parameters], Result],
         *arguments: Parameters.args,
         **named: Parameters.kwargs,
@@ -137,32 +137,32 @@ class Calls:
         """Read a table: in the caller's transaction, or in a snapshot of its own."""
         transaction = self.current_transaction()
         if transaction is not None:
-            return operation(transaction.bytes, transaction.catalog.table(name), *arguments, **named)
+            return operation(transaction.bytes, transaction.catalog.table(key), *arguments, **named)
         try:
             held = self._hold(connection)  # ``snapshot``, written out: a generator less on the way of every query
             try:
                 self.require_open()
                 snapshot = self.engine.begin_read()
                 try:
-                    return operation(snapshot, self.catalog_of(snapshot).table(name), *arguments, **named)
+                    return operation(snapshot, self.catalog_of(snapshot).table(key), *arguments, **named)
                 finally:
                     snapshot.close()
             finally:
                 if held is not None:
                     self.connection_pool.take_back(held)
         except ConflictError:  # where many write at once: what was read may stand in no order of them
-            return repeat(lambda: self._read_again(connection, name, operation, *arguments, **named))
+            return repeat(lambda: self._read_again(connection, key, operation, *arguments, **named))
 
     def _read_again(
         self,
         connection: Connection | None,
-        name: str,
+        key: TableKey,
         operation: Callable[Concatenate[ReadTransaction, TableBinding, Parameters], Result],
         *arguments: Parameters.args,
         **named: Parameters.kwargs,
     ) -> Result:
         with self.snapshot(connection) as (snapshot, catalog):
-            return operation(snapshot, catalog.table(name), *arguments, **named)
+            return operation(snapshot, catalog.table(key), *arguments, **named)
 
     @contextmanager
     def snapshot(self, connection: Connection | None) -> Iterator[tuple[ReadTransaction, Catalog]]:
@@ -208,7 +208,7 @@ class Calls:
     def write(
         self,
         connection: Connection | None,
-        name: str,
+        key: TableKey,
         operation: Callable[Concatenate[WriteSession, TableBinding, Parameters], Result],
         *arguments: Parameters.args,
         **named: Parameters.kwargs,
@@ -221,15 +221,13 @@ class Calls:
         if transaction is not None:
             session = transaction.writing()
             try:
-                return operation(session, session.table(name), *arguments, **named)
+                return operation(session, session.table(key), *arguments, **named)
             except Exception:  # by the operation's last check, so nothing was written
                 raise
             except BaseException:
                 transaction.cut_short()
                 raise
-        return self.write_alone(
-            connection, lambda session: operation(session, session.table(name), *arguments, **named)
-        )
+        return self.write_alone(connection, lambda session: operation(session, session.table(key), *arguments, **named))
 
     def write_alone(
         self, connection: Connection | None, operation: Callable[[WriteSession], Result], *, may_repeat: bool = True
@@ -265,7 +263,7 @@ class Calls:
     def write_many(
         self,
         connection: Connection | None,
-        name: str,
+        key: TableKey,
         operation: Callable[Concatenate[WriteSession, TableBinding, Parameters], Result],
         *arguments: Parameters.args,
         **named: Parameters.kwargs,
@@ -274,12 +272,12 @@ class Calls:
         if self.current_transaction() is None:
             return self.write_alone(
                 connection,
-                lambda session: operation(session, session.table(name), *arguments, **named),
+                lambda session: operation(session, session.table(key), *arguments, **named),
                 may_repeat=False,
             )
         with Transaction(self, None, self._transaction_around(), read_only=False) as savepoint:
             session = savepoint.writing()
-            return operation(session, session.table(name), *arguments, **named)
+            return operation(session, session.table(key), *arguments, **named)
 
     def keep(self, committed: Catalog, made_here: set[int]) -> None:
         """Remember, of a transaction that has been committed, the schemas that the program gave and what it made."""

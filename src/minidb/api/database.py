@@ -17,6 +17,7 @@ from minidb.api import retry
 from minidb.api.care import Care
 from minidb.api.index import Building, Index, begin_building, finish_building, rows_by_index
 from minidb.api.mapping import PersistentMapping
+from minidb.api.models import ModelSchemas
 from minidb.api.pool import Connection, ConnectionPool
 from minidb.api.snapshots import OpenSnapshots
 from minidb.api.table import Table
@@ -25,7 +26,7 @@ from minidb.conditions.predicate import Condition
 from minidb.engines.locate import conceal, open_engine
 from minidb.exceptions import ConflictError, TableExistsError, UsageError
 from minidb.options import Durability, Options
-from minidb.schema import Schema
+from minidb.schema import ModelSchema, Schema
 from minidb.tables import catalog as catalogs
 from minidb.tables import definition_changes, schema_changes
 from minidb.tables.catalog import Catalog
@@ -37,6 +38,7 @@ from minidb.version import __version__
 _log = logging.getLogger("minidb")
 
 Result = TypeVar("Result")
+RowType = TypeVar("RowType")
 Parameters = ParamSpec("Parameters")
 
 
@@ -91,6 +93,7 @@ class MiniDB(Care):
         self.epoch = 0
         self._is_closed = False
         self._made_here = set()
+        self._models = ModelSchemas()
         self._catalog = Catalog(-1, {}, {})
         self._catalog_lock = threading.Lock()
         self.open_snapshots = OpenSnapshots(snapshot_warning_s)
@@ -129,17 +132,28 @@ class MiniDB(Care):
 
     # --- tables -------------------------------------------------------------------------------------------------------
 
-    def create_table(self, name: str, schema: Schema | None = None, *, if_not_exists: bool = False) -> Table[Row]:
+    @overload
+    def create_table(  # type: ignore[overload-overlap]  # a ModelSchema is a Schema, and this is the overload for it
+        self, name: str, schema: type[RowType] | ModelSchema[RowType], *, if_not_exists: bool = False
+    ) -> Table[RowType]: ...
+    @overload
+    def create_table(self, name: str, schema: Schema | None = None, *, if_not_exists: bool = False) -> Table[Row]: ...
+    def create_table(
+        self, name: str, schema: Schema | type[Any] | None = None, *, if_not_exists: bool = False
+    ) -> Table[Any]:  # Any: what the overloads say
         """Make a table, with the indexes that its schema asks for, and return it. None: a table that takes any columns.
+
+        In the place of a schema may stand a model, as in ``docs/how-to/models.md``; then rows are its objects.
 
         So that a script can be run again, a table that an earlier run made with the same schema is returned as it is.
         Raises ``TableExistsError`` if its schema is another one, or if this object has made it before; with
         ``if_not_exists`` only if the schema is another, as ``SchemaMismatchError``.
         """
         definition_changes.require_name(name, "table")
+        schema = self._models.schema_of(schema)
         for building in self._repeat(lambda: self._create_table(name, schema, if_not_exists=if_not_exists)):
             finish_building(self, building)
-        return Table(self, name)
+        return Table(self, name, schema=schema)
 
     def _create_table(self, name: str, schema: Schema | None, *, if_not_exists: bool) -> list[Building]:
         with self._changing() as (session, made_here):
@@ -159,8 +173,18 @@ class MiniDB(Care):
                 made_here.add(existing.id)  # as in the run that made it: a second call is refused in every run
             return self._use_schema(session, name, schema, ())
 
-    def table(self, name: str, schema: Schema | None = None, *, drop_fields: Collection[str] = ()) -> Table[Row]:
+    @overload
+    def table(  # type: ignore[overload-overlap]  # as above
+        self, name: str, schema: type[RowType] | ModelSchema[RowType], *, drop_fields: Collection[str] = ()
+    ) -> Table[RowType]: ...
+    @overload
+    def table(self, name: str, schema: Schema | None = None, *, drop_fields: Collection[str] = ()) -> Table[Row]: ...
+    def table(
+        self, name: str, schema: Schema | type[Any] | None = None, *, drop_fields: Collection[str] = ()
+    ) -> Table[Any]:  # Any: what the overloads say
         """Return a table, making it if it is absent, and giving it the schema if it has another one.
+
+        >>> users = db.table("users", User)
 
         That is done at once, whatever the number of rows, where every stored row is a row of the new schema as it
         stands: fields that are new and may be None or have a default, looser limits, new names by ``renamed_from``,
@@ -168,6 +192,7 @@ class MiniDB(Care):
         other change is refused by ``SchemaMismatchError``, which lists what is different and what to do. A program
         whose schema is one that the table had before may only read it. No schema means whatever it has.
         """
+        schema = self._models.schema_of(schema)
         with self._catalog_now() as catalog:
             is_there = isinstance(name, str) and name in catalog.definitions
         if not is_there:
@@ -181,10 +206,10 @@ class MiniDB(Care):
             and not schema_changes.missing_indexes(attached, name, schema)
         ):  # nothing to write: no need to wait for another writer
             self.keep(attached, set())
-            return Table(self, name)
+            return Table(self, name, schema=schema)
         for building in self._repeat(lambda: self._change_table(name, schema, drop_fields)):
             finish_building(self, building)
-        return Table(self, name)
+        return Table(self, name, schema=schema)
 
     def _change_table(self, name: str, schema: Schema, drop_fields: Collection[str]) -> list[Building]:
         with self._changing() as (session, _):
@@ -362,13 +387,20 @@ class MiniDB(Care):
         with self._catalog_now() as catalog:
             return [Index(table, index) for index in catalog.definition(table).indexes]
 
-    def query_by_index(self, table: str, index: str, value: Any) -> list[Row]:
+    @overload
+    def query_by_index(self, table: Table[RowType], index: str, value: Any) -> list[RowType]: ...
+    @overload
+    def query_by_index(self, table: str, index: str, value: Any) -> list[Row]: ...
+    def query_by_index(self, table: str | Table[Any], index: str, value: Any) -> list[Any]:  # Any: the overloads say
         """Return the rows whose indexed field has a value, in order of id.
 
-        ``index`` is an index's name or its one field; for an index on several fields ``value`` is a tuple. Raises
+        ``table`` is a table, or its name; rows of a model come of a table only. ``index`` is an index's name or its one
+        field; for an index on several fields ``value`` is a tuple. Raises
         ``TableNotFoundError``, ``IndexNotFoundError``, or ``SchemaValidationError`` for a value of another type.
         """
-        return rows_by_index(self, table, index, value)
+        if isinstance(table, Table):
+            return table.query_by_index(index, value)
+        return rows_by_index(self, None, table, index, value)
 
     # --- transactions -------------------------------------------------------------------------------------------------
 

@@ -18,15 +18,16 @@ from minidb.exceptions import (
 )
 from minidb.tables import reading
 from minidb.tables.binding import TableBinding
+from minidb.tables.catalog import TableKey
 from minidb.tables.definition_changes import begin_index
 from minidb.tables.definitions import IndexDefinition
 from minidb.tables.index_build import Progress, Step, abandon, build_batch
-from minidb.tables.row import Row
 from minidb.tables.session import WriteSession
 
 if TYPE_CHECKING:
     from minidb.api.calls import Calls
     from minidb.api.database import MiniDB
+    from minidb.api.pool import Connection
 
 _log = logging.getLogger("minidb.query")
 
@@ -118,14 +119,17 @@ def _count_rows(database: Calls, index: IndexDefinition) -> int:
     return 0
 
 
-def rows_by_index(database: MiniDB, table: str, index: str, value: Any) -> list[Row]:  # Any: what the field's type is
+def rows_by_index(
+    database: MiniDB, connection: Connection | None, key: TableKey, index: str, value: Any
+) -> list[Any]:  # Any: what the field's type is; and the table's rows
     """Do what ``MiniDB.query_by_index`` promises, and say so in the log if it takes long."""
     limit_ms = database.options.slow_query_ms
     if limit_ms is None:
-        return database.read(None, table, _look_up, index, value)
+        return database.read(connection, key, _look_up, index, value)
     began = time.perf_counter()
-    rows = database.read(None, table, _look_up, index, value)
+    rows = database.read(connection, key, _look_up, index, value)
     duration_ms = (time.perf_counter() - began) * 1000
+    table = key if isinstance(key, str) else key[0]
     if duration_ms >= limit_ms:
         _log.warning(
             "slow query: index %r of table %r, %d rows, %.1f ms",
@@ -138,5 +142,5 @@ def rows_by_index(database: MiniDB, table: str, index: str, value: Any) -> list[
     return rows
 
 
-def _look_up(transaction: ReadTransaction, table: TableBinding, index: str, value: Any) -> list[Row]:  # Any: as above
+def _look_up(transaction: ReadTransaction, table: TableBinding, index: str, value: Any) -> list[Any]:  # Any: as above
     return table.rows(*reading.find_by_index(transaction, table, table.index(index), value))

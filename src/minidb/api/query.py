@@ -40,10 +40,10 @@ Result = TypeVar("Result")
 _Operation = Callable[[ReadTransaction, TableBinding, Plan, Counters], Result]
 
 
-class Page(NamedTuple):
+class Page(NamedTuple, Generic[RowType]):
     """A page of rows, and the token by which to ask for the next one; None if there is none."""
 
-    rows: list[Row]
+    rows: list[RowType]
     token: str | None
 
 
@@ -97,7 +97,7 @@ class Query(Generic[RowType]):
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[RowType]:
         """Iterate over the rows, reading them as they are asked for; inside a write transaction, all of them at once.
 
         There the program may change the rows while it iterates, and entries of an index must not part from their rows.
@@ -107,16 +107,16 @@ class Query(Generic[RowType]):
             return self._table.stream(self._rows_at_once)
         return self._table.stream(self._rows)
 
-    def all(self) -> list[Row]:
+    def all(self) -> list[RowType]:
         """Return all rows."""
         return self._run(_all)
 
-    def first(self) -> Row | None:
+    def first(self) -> RowType | None:
         """Return the first row, or None if there is none."""
         rows = self.limit(1 if self._limit is None else min(1, self._limit)).all()
         return rows[0] if rows else None
 
-    def one(self) -> Row:
+    def one(self) -> RowType:
         """Return the only row. Raises ``RowNotFoundError`` if there is none, ``UsageError`` if there are more."""
         rows = self.limit(2 if self._limit is None else min(2, self._limit)).all()
         if not rows:
@@ -133,7 +133,7 @@ class Query(Generic[RowType]):
         """Tell whether there is any row."""
         return self.limit(1 if self._limit is None else min(1, self._limit)).count() > 0
 
-    def page(self, size: int, after: str | None = None) -> Page:
+    def page(self, size: int, after: str | None = None) -> Page[RowType]:
         """Return a page of the rows, and the token by which to ask for the next one.
 
         >>> page = users.find(where("age") >= 18).order_by("age").page(20)
@@ -152,14 +152,14 @@ class Query(Generic[RowType]):
         if self._limit is not None or self._offset:
             raise UsageError("A query with limit or offset has no pages", hint="leave them out: page has its size")
 
-        def run_page(transaction: ReadTransaction, table: TableBinding, _: Plan, counters: Counters) -> Page:
+        def run_page(transaction: ReadTransaction, table: TableBinding, _: Plan, counters: Counters) -> Page[RowType]:
             return self._page(transaction, table, counters, size, after)
 
         return self._run(run_page)
 
     def _page(
         self, transaction: ReadTransaction, table: TableBinding, counters: Counters, size: int, after: str | None
-    ) -> Page:
+    ) -> Page[RowType]:
         condition = self._bound(table)
         mark = query_mark(table.definition.id, condition, self._order)
         secret = secret_of(transaction)
@@ -227,8 +227,10 @@ class Query(Generic[RowType]):
                 wanted = parse({function: (function, field)})
                 every = self._plan(table)
                 return aggregate(table, run.run(transaction, table, every, counters), (), wanted)[0][function]
-            rows = _all(transaction, table, plan, counters)
-            return rows[0][field] if rows else None
+            get = table.value_getter(field)
+            for _, records in run.run(transaction, table, plan, counters):
+                return table.restored(field, get(records[0]))
+            return None
 
         return query._run(run_extreme)
 
@@ -284,10 +286,10 @@ class Query(Generic[RowType]):
             )
         return plan
 
-    def _rows_at_once(self, transaction: ReadTransaction, table: TableBinding) -> Iterator[Row]:
+    def _rows_at_once(self, transaction: ReadTransaction, table: TableBinding) -> Iterator[RowType]:
         yield from _all(transaction, table, self._plan(table), Counters())
 
-    def _rows(self, transaction: ReadTransaction, table: TableBinding) -> Iterator[Row]:
+    def _rows(self, transaction: ReadTransaction, table: TableBinding) -> Iterator[RowType]:
         for page in run.run(transaction, table, self._plan(table), Counters()):
             yield from table.rows(*page)
 
@@ -338,8 +340,8 @@ def combine(conditions: Sequence[Condition], equalities: dict[str, Any]) -> Cond
     return combined
 
 
-def _all(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> list[Row]:
-    rows: list[Row] = []
+def _all(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> list[Any]:
+    rows: list[Any] = []  # Any: what the table's rows are
     for page in run.run(transaction, table, plan, counters):
         rows += table.rows(*page)
     return rows

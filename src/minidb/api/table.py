@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from minidb.api.index import rows_by_index
 from minidb.api.query import Query, combine
 from minidb.api.streaming import stream
+from minidb.conditions import predicate
 from minidb.conditions.predicate import Condition
 from minidb.engines.port import ReadTransaction
 from minidb.exceptions import UsageError
-from minidb.schema import Schema
+from minidb.schema import ModelSchema, Schema
 from minidb.tables import reading, writing
 from minidb.tables.binding import TableBinding
+from minidb.tables.catalog import TableKey
 from minidb.tables.index_entries import Values
-from minidb.tables.row import Row, columns_of
+from minidb.tables.row import Row
 from minidb.tables.session import WriteSession
 
 if TYPE_CHECKING:
@@ -27,11 +30,12 @@ if TYPE_CHECKING:
 
 Default = TypeVar("Default")
 Result = TypeVar("Result")
+Value = TypeVar("Value")
 RowType = TypeVar("RowType")
-"""The type of a table's rows. ``Row`` today; typed rows will take its place without changing a signature."""
+"""The type of a table's rows: ``Row``, or a model."""
 
-RowLike = Row | Mapping[str, Any]  # Any: a column has the type that its field declares
-_Rewrite = Callable[[WriteSession, TableBinding, object, Mapping[str, Any]], tuple[bytes, Values]]
+Columns = Mapping[str, Any]  # Any: a column has the type that its field declares
+_Rewrite = Callable[[WriteSession, TableBinding, object, Any], tuple[bytes, Values]]  # Any: a row, or changes of one
 Id = Any  # an int, or the value of the primary key: what the table's schema says, which no type can
 
 
@@ -42,12 +46,18 @@ class Table(Generic[RowType]):
     dropped and ``DatabaseClosedError`` once the database was closed.
     """
 
-    __slots__ = ("_connection", "_database", "_name")
+    __slots__ = ("_connection", "_database", "_key", "_name")
 
-    def __init__(self, database: MiniDB, name: str, connection: Connection | None = None) -> None:
-        """``connection`` is what calls outside a transaction run on; None: one of the pool for each call."""
+    def __init__(
+        self, database: MiniDB, name: str, connection: Connection | None = None, *, schema: Schema | None = None
+    ) -> None:
+        """``connection`` is what calls outside a transaction run on; None: one of the pool for each call.
+
+        Where ``schema`` is a model's, rows are its objects.
+        """
         self._database = database
         self._name = name
+        self._key: TableKey = (name, schema.rows) if isinstance(schema, ModelSchema) else name
         self._connection = connection
 
     @property
@@ -57,35 +67,40 @@ class Table(Generic[RowType]):
     @property
     def schema(self) -> Schema | None:
         """What rows must be; None for a table that takes any columns."""
-        return self._database.read(self._connection, self._name, _schema_of)
+        return self._database.read(self._connection, self._key, _schema_of)
 
     # --- one row ------------------------------------------------------------------------------------------------------
 
-    def insert(self, row: RowLike) -> Id:
+    @overload
+    def insert(self: Table[Row], row: Row | Columns) -> Id: ...
+    @overload
+    def insert(self, row: RowType) -> Id: ...
+    def insert(self, row: object) -> Id:
         """Insert a row and return its id: an automatic integer, or the value of the primary key.
 
         Raises ``SchemaValidationError`` (every bad field at once), ``RowExistsError``, ``UniqueViolationError`` or
         ``KeyTooLargeError``; nothing is then written.
         """
-        return self._database.write(self._connection, self._name, writing.insert, columns_of(row))
+        return self._database.write(self._connection, self._key, writing.insert, row)
 
-    def query(self, row_id: Id) -> Row:
+    def query(self, row_id: Id) -> RowType:
         """Return the row that has this id. Raises ``RowNotFoundError``."""
-        table, found = self._database.read_row(self._connection, self._name, row_id)
+        table, found = self._database.read_row(self._connection, self._key, row_id)
         if found is None:
             raise table.not_found(row_id)
-        return table.row(*found)
+        row: RowType = table.row(*found)
+        return row
 
     @overload
-    def get(self, row_id: Id) -> Row | None: ...
+    def get(self, row_id: Id) -> RowType | None: ...
     @overload
-    def get(self, row_id: Id, default: Default) -> Row | Default: ...
-    def get(self, row_id: Id, default: Default | None = None) -> Row | Default | None:
+    def get(self, row_id: Id, default: Default) -> RowType | Default: ...
+    def get(self, row_id: Id, default: Default | None = None) -> RowType | Default | None:
         """Return the row that has this id, or ``default``."""
-        table, found = self._database.read_row(self._connection, self._name, row_id)
+        table, found = self._database.read_row(self._connection, self._key, row_id)
         return default if found is None else table.row(*found)
 
-    def update(self, row_id: Id, /, **changes: Any) -> Row:
+    def update(self, row_id: Id, /, **changes: Any) -> RowType:
         """Change columns of a row and return the new row. Raises ``RowNotFoundError`` and what ``insert`` raises.
 
         >>> users.update(user_id, age=37).age
@@ -93,26 +108,37 @@ class Table(Generic[RowType]):
         """
         return self._write_row(writing.update, row_id, changes)
 
-    def replace(self, row_id: Id, row: RowLike) -> Row:
+    @overload
+    def replace(self: Table[Row], row_id: Id, row: Row | Columns) -> Row: ...
+    @overload
+    def replace(self, row_id: Id, row: RowType) -> RowType: ...
+    def replace(self, row_id: Id, row: object) -> Any:  # Any: what the overloads say
         """Put another row in a row's place, under the same id, and return it. Raises as ``update`` does."""
-        return self._write_row(writing.replace, row_id, columns_of(row))
+        return self._write_row(writing.replace, row_id, row)
 
-    def upsert(self, row: RowLike) -> Id:
+    @overload
+    def upsert(self: Table[Row], row: Row | Columns) -> Id: ...
+    @overload
+    def upsert(self, row: RowType) -> Id: ...
+    def upsert(self, row: object) -> Id:
         """Insert a row, or replace the one that has its id; return the id.
 
         The id is the primary key's value. In a table with automatic ids it is ``row.id``: a row that was read is
         replaced, and raises ``RowNotFoundError`` if it has been deleted since; any other row is inserted.
         """
-        row_id = row.id if isinstance(row, Row) else None
-        return self._database.write(self._connection, self._name, _upsert, columns_of(row), row_id)
+        return self._database.write(self._connection, self._key, _upsert, row)
 
     def delete(self, row_id: Id) -> None:
         """Delete a row. Raises ``RowNotFoundError``."""
-        self._database.write(self._connection, self._name, writing.delete, row_id)
+        self._database.write(self._connection, self._key, writing.delete, row_id)
 
     # --- many rows ----------------------------------------------------------------------------------------------------
 
-    def insert_many(self, rows: Iterable[RowLike]) -> Sequence[Id]:
+    @overload
+    def insert_many(self: Table[Row], rows: Iterable[Row | Columns]) -> Sequence[Id]: ...
+    @overload
+    def insert_many(self, rows: Iterable[RowType]) -> Sequence[Id]: ...
+    def insert_many(self, rows: Iterable[object]) -> Sequence[Id]:
         """Insert rows from any iterable, in constant memory: all of them, or none if one is refused.
 
         Returns their ids: a ``range`` where they are automatic, unless the iterable itself inserts into the table.
@@ -121,11 +147,11 @@ class Table(Generic[RowType]):
         Inside a transaction this is a savepoint of it. One so large that it does not fit the write buffer cannot be
         undone alone: if it then fails, the transaction can only be rolled back.
         """
-        return self._database.write_many(self._connection, self._name, writing.insert_many, rows)
+        return self._database.write_many(self._connection, self._key, writing.insert_many, rows)
 
-    def get_many(self, row_ids: Iterable[Id]) -> list[Row | None]:
+    def get_many(self, row_ids: Iterable[Id]) -> list[RowType | None]:
         """Return the rows that have these ids, in the order asked, with None where there is none."""
-        return self._database.read(self._connection, self._name, _get_many, row_ids)
+        return self._database.read(self._connection, self._key, _get_many, row_ids)
 
     def update_many(self, changes: Mapping[Id, Mapping[str, Any]] | Iterable[tuple[Id, Mapping[str, Any]]]) -> int:
         """Change columns of many rows, given as ``{id: {column: value}}`` or pairs of such; return how many.
@@ -133,30 +159,33 @@ class Table(Generic[RowType]):
         All or none, as ``insert_many``. Raises as ``update`` does.
         """
         pairs = changes.items() if isinstance(changes, Mapping) else changes
-        return self._database.write_many(self._connection, self._name, _update_many, pairs)
+        return self._database.write_many(self._connection, self._key, _update_many, pairs)
 
-    def upsert_many(self, rows: Iterable[RowLike]) -> list[Id]:
+    @overload
+    def upsert_many(self: Table[Row], rows: Iterable[Row | Columns]) -> list[Id]: ...
+    @overload
+    def upsert_many(self, rows: Iterable[RowType]) -> list[Id]: ...
+    def upsert_many(self, rows: Iterable[object]) -> list[Id]:
         """``upsert`` many rows; return their ids. All or none, as ``insert_many``."""
-        pairs = ((columns_of(row), row.id if isinstance(row, Row) else None) for row in rows)
-        return self._database.write_many(self._connection, self._name, _upsert_many, pairs)
+        return self._database.write_many(self._connection, self._key, _upsert_many, rows)
 
     def delete_many(self, row_ids: Iterable[Id]) -> int:
         """Delete the rows that have these ids; return how many there were. An id that no row has is no error."""
-        return self._database.write_many(self._connection, self._name, writing.delete_many, row_ids)
+        return self._database.write_many(self._connection, self._key, writing.delete_many, row_ids)
 
     def clear(self) -> None:
         """Delete every row. Automatic ids go on where they were."""
-        self._database.write(self._connection, self._name, writing.clear)
+        self._database.write(self._connection, self._key, writing.clear)
 
     # --- all rows -----------------------------------------------------------------------------------------------------
 
     def count(self) -> int:
         """Return the number of rows, without reading them."""
-        return self._database.read(self._connection, self._name, reading.count)
+        return self._database.read(self._connection, self._key, reading.count)
 
     def scan(
         self, start: Id = None, stop: Id = None, *, reverse: bool = False, limit: int | None = None
-    ) -> Iterator[Row]:
+    ) -> Iterator[RowType]:
         """Iterate over the rows with ids of ``[start, stop)`` in order of id; None is the open end.
 
         With a primary key of several fields, the bounds may be tuples of the first few. ``reverse`` begins at the end.
@@ -166,7 +195,7 @@ class Table(Generic[RowType]):
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
             raise UsageError("The limit must be an integer of at least 0, or None")
 
-        def rows(transaction: ReadTransaction, table: TableBinding) -> Iterator[Row]:
+        def rows(transaction: ReadTransaction, table: TableBinding) -> Iterator[RowType]:
             for page in reading.scan(transaction, table, start, stop, reverse, limit):
                 yield from table.rows(*page)
 
@@ -182,6 +211,19 @@ class Table(Generic[RowType]):
         """
         return Query(self, combine(conditions, equalities), require_index=require_index)
 
+    def where(self, read: Callable[[RowType], Value]) -> predicate.where[Value]:
+        """Return a field to be compared, named by a function that reads it: type checkers know the field and its type.
+
+        >>> users.find(users.where(lambda user: user.age) >= 18)
+
+        It is ``where("age")`` otherwise. Raises ``UsageError`` for a function that does more than to read a field.
+        """
+        return predicate.where_read(read)
+
+    def query_by_index(self, index: str, value: Any) -> list[RowType]:
+        """Return the rows whose indexed field has a value, as ``MiniDB.query_by_index`` does."""
+        return rows_by_index(self._database, self._connection, self._key, index, value)
+
     # --- what queries ask ---------------------------------------------------------------------------------------------
 
     @property
@@ -189,29 +231,29 @@ class Table(Generic[RowType]):
         """The database that the table is in."""
         return self._database
 
-    def stream(self, rows: Callable[[ReadTransaction, TableBinding], Iterator[Row]]) -> Iterator[Row]:
+    def stream(self, rows: Callable[[ReadTransaction, TableBinding], Iterator[Result]]) -> Iterator[Result]:
         """Return what a function yields, in the caller's transaction or in a snapshot of its own."""
-        name = self._name
-        return stream(self._database, self._connection, lambda snapshot, catalog: rows(snapshot, catalog.table(name)))
+        key = self._key
+        return stream(self._database, self._connection, lambda snapshot, catalog: rows(snapshot, catalog.table(key)))
 
     def read(self, operation: Callable[..., Result], *arguments: Any) -> Result:
         """Run an operation that reads; see ``MiniDB.read``."""
-        return self._database.read(self._connection, self._name, operation, *arguments)
+        return self._database.read(self._connection, self._key, operation, *arguments)
 
     def write_many(self, operation: Callable[..., Result], *arguments: Any) -> Result:
         """Run an operation that writes many rows; see ``MiniDB.write_many``."""
-        return self._database.write_many(self._connection, self._name, operation, *arguments)
+        return self._database.write_many(self._connection, self._key, operation, *arguments)
 
     # --- as a collection ----------------------------------------------------------------------------------------------
 
-    def __getitem__(self, row_id: Id) -> Row:
+    def __getitem__(self, row_id: Id) -> RowType:
         return self.query(row_id)
 
     def __delitem__(self, row_id: Id) -> None:
         self.delete(row_id)
 
     def __contains__(self, row_id: object) -> bool:
-        return self._database.read(self._connection, self._name, reading.exists, row_id)
+        return self._database.read(self._connection, self._key, reading.exists, row_id)
 
     def __len__(self) -> int:
         return self.count()
@@ -219,44 +261,44 @@ class Table(Generic[RowType]):
     def __bool__(self) -> bool:
         return True  # a table is there, however few rows it has: ``if table`` must not ask the database
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[RowType]:
         return self.scan()
 
     def __repr__(self) -> str:
         return f"<table {self._name!r} of {self._database.location!r}>"
 
-    def _write_row(self, operation: _Rewrite, row_id: Id, columns: Mapping[str, Any]) -> Row:
-        table, (key, values) = self._database.write(
-            self._connection, self._name, _with_table, operation, row_id, columns
-        )
-        return table.row(key, table.record(values))
+    def _write_row(self, operation: _Rewrite, row_id: Id, given: object) -> RowType:
+        table, (key, values) = self._database.write(self._connection, self._key, _with_table, operation, row_id, given)
+        row: RowType = table.row(key, table.record(values))
+        return row
 
 
 def _schema_of(_: ReadTransaction, table: TableBinding) -> Schema | None:
     return table.schema
 
 
-def _get_many(transaction: ReadTransaction, table: TableBinding, row_ids: Iterable[Id]) -> list[Row | None]:
+def _get_many(transaction: ReadTransaction, table: TableBinding, row_ids: Iterable[Id]) -> list[Any]:
     return [None if found is None else table.row(*found) for found in reading.find_many(transaction, table, row_ids)]
 
 
 def _with_table(
-    session: WriteSession, table: TableBinding, operation: _Rewrite, row_id: Id, columns: Mapping[str, Any]
+    session: WriteSession, table: TableBinding, operation: _Rewrite, row_id: Id, given: object
 ) -> tuple[TableBinding, tuple[bytes, Values]]:
-    return table, operation(session, table, row_id, columns)
+    return table, operation(session, table, row_id, given)
 
 
-def _upsert(session: WriteSession, table: TableBinding, columns: Mapping[str, Any], row_id: Id) -> Id:
+def _upsert(session: WriteSession, table: TableBinding, row: object) -> Id:
     if not table.has_automatic_ids:
-        return writing.upsert(session, table, columns)
+        return writing.upsert(session, table, row)
+    row_id = table.given_id(row)
     if row_id is None:
-        return writing.insert(session, table, columns)
-    writing.replace(session, table, row_id, columns)
+        return writing.insert(session, table, row)
+    writing.replace(session, table, row_id, row)
     return row_id
 
 
-def _upsert_many(session: WriteSession, table: TableBinding, pairs: Iterable[tuple[Mapping[str, Any], Id]]) -> list[Id]:
-    return [_upsert(session, session.current(table), columns, row_id) for columns, row_id in pairs]
+def _upsert_many(session: WriteSession, table: TableBinding, rows: Iterable[object]) -> list[Id]:
+    return [_upsert(session, session.current(table), row) for row in rows]
 
 
 def _update_many(session: WriteSession, table: TableBinding, pairs: Iterable[tuple[Id, Mapping[str, Any]]]) -> int:

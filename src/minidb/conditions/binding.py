@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import isnan
 from typing import Any, Final
 
 from minidb.conditions.predicate import All, Comparison, Condition, Either, Not, OneOf, Operator
 from minidb.exceptions import FieldError, SchemaValidationError
-from minidb.schema import ListField, Schema
+from minidb.schema import ListField, ObjectField, Schema
 from minidb.schema.validation import RowChecker, check_columns
 
 _NULLABLE_OPERATORS: Final = frozenset({Operator.EQUAL, Operator.NOT_EQUAL})
 _OPPOSITES: Final = {Operator.EQUAL: Operator.NOT_EQUAL, Operator.NOT_EQUAL: Operator.EQUAL}
-_MAP_KINDS: Final = frozenset({"dict", "json"})
+_MAP_KINDS: Final = frozenset({"dict", "json", "object"})
 
 
 class Binder:
@@ -102,6 +103,8 @@ class Binder:
                 raise _refusal(path, "is a number, which is compared with integers", value)
             return value
         field = None if self._schema is None else self._schema.fields[name]
+        if isinstance(field, ObjectField) and len(path) > 1:
+            return self._stored_key(field, path, operator, value)
         if field is None or len(path) > 1 or field.kind in _MAP_KINDS:
             if field is not None and field.kind not in _MAP_KINDS:
                 raise _refusal(path, f"is {field.noun}, which has no keys", value)
@@ -119,6 +122,19 @@ class Binder:
             return self._stored_item(field, path, value)
         assert self._checker is not None, "there is a schema, and so its checker"
         return self._checker.stored_value(name, value)
+
+    def _stored_key(self, field: ObjectField, path: tuple[str, ...], operator: Operator, value: Any) -> Any:
+        """Return the form in which a value within an object is stored: the key there is a field like any other."""
+        inner = field.fields.get(path[1])
+        if inner is None:
+            errors = [FieldError(".".join(path[:2]), "unknown_field", f"is no key of {path[0]}", None)]
+            raise SchemaValidationError("The condition does not fit the table", errors=errors)
+        schema = Schema({path[1]: inner})
+        try:
+            return Binder(schema, RowChecker(schema))._stored_value(path[1:], operator, value)
+        except SchemaValidationError as error:
+            found = [replace(one, field=f"{path[0]}.{one.field}") for one in error.errors]
+            raise SchemaValidationError(error.message, errors=found) from None
 
     def _stored_item(self, field: ListField, path: tuple[str, ...], value: Any) -> Any:
         if field.item is None:

@@ -12,12 +12,15 @@ that around. So a query gives the rows for which the same Python expression is t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn, TypeVar
 
 from minidb.exceptions import UsageError
+
+Value = TypeVar("Value")
+"""The type of a field's values."""
 
 
 class Operator(Enum):
@@ -117,7 +120,7 @@ class Not(Condition):
     condition: Condition
 
 
-class where:  # noqa: N801  # reads as the word that it is
+class where(Generic[Value]):  # noqa: N801  # reads as the word that it is
     """A field of a row, to be compared.
 
     >>> (where("age") >= 18) & (where("city") == "Paris")
@@ -128,44 +131,44 @@ class where:  # noqa: N801  # reads as the word that it is
 
     __slots__ = ("_path",)
 
-    def __init__(self, field: str) -> None:
+    def __init__(self: where[Any], field: str) -> None:  # Any: by its name alone, nobody knows the type of a field
         """Name a field. Keys that lead into a field of maps follow in brackets."""
         self._path: tuple[str, ...] = (field,)
 
-    def __getitem__(self, key: str) -> where:
+    def __getitem__(self, key: str) -> where[Any]:  # Any: as above
         if not isinstance(key, str):
             raise UsageError("The keys that lead into a field of maps are text")
         deeper = where(self._path[0])
         deeper._path = (*self._path, key)
         return deeper
 
-    def __eq__(self, value: object) -> Condition:  # type: ignore[override]  # builds a condition, as its users expect
+    def __eq__(self, value: Value) -> Condition:  # type: ignore[override]  # builds a condition, as its users expect
         return Comparison(self._path, Operator.EQUAL, value)
 
-    def __ne__(self, value: object) -> Condition:  # type: ignore[override]  # as above
+    def __ne__(self, value: Value) -> Condition:  # type: ignore[override]  # as above
         return Comparison(self._path, Operator.NOT_EQUAL, value)
 
-    def __lt__(self, value: Any) -> Condition:
+    def __lt__(self, value: Value) -> Condition:
         return Comparison(self._path, Operator.LESS, value)
 
-    def __le__(self, value: Any) -> Condition:
+    def __le__(self, value: Value) -> Condition:
         return Comparison(self._path, Operator.LESS_EQUAL, value)
 
-    def __gt__(self, value: Any) -> Condition:
+    def __gt__(self, value: Value) -> Condition:
         return Comparison(self._path, Operator.GREATER, value)
 
-    def __ge__(self, value: Any) -> Condition:
+    def __ge__(self, value: Value) -> Condition:
         return Comparison(self._path, Operator.GREATER_EQUAL, value)
 
     __hash__ = None  # type: ignore[assignment]  # equality builds a condition
 
-    def in_(self, values: Iterable[Any]) -> Condition:
+    def in_(self, values: Iterable[Value]) -> Condition:
         """Be one of several values."""
         if isinstance(values, str | bytes) or not isinstance(values, Iterable):
             raise UsageError("in_ takes several values, such as a list of them")
         return OneOf(self._path, tuple(values))
 
-    def between(self, low: Any, high: Any) -> Condition:
+    def between(self, low: Value, high: Value) -> Condition:
         """Lie between two values, or be one of them."""
         limits = Comparison(self._path, Operator.GREATER_EQUAL, low), Comparison(self._path, Operator.LESS_EQUAL, high)
         return All(limits)
@@ -181,6 +184,43 @@ class where:  # noqa: N801  # reads as the word that it is
     def is_null(self) -> Condition:
         """Be null."""
         return Comparison(self._path, Operator.EQUAL, None)
+
+
+class _Reader:
+    """Stands for a row, and notes what is read of it."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        self._path = path
+
+    __iter__ = None
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("what is read has no value here")
+
+    def __getattr__(self, name: str) -> _Reader:
+        return _Reader((*self._path, name))
+
+    def __getitem__(self, key: str) -> _Reader:
+        return _Reader((*self._path, key))
+
+
+def where_read(read: Callable[[Any], Any]) -> where[Any]:  # Any: the row and the field, which the caller has types for
+    """Return the field that a function reads of a row, as ``lambda row: row.name`` does."""
+    try:
+        found = read(_Reader(()))
+    except TypeError:
+        found = None
+    path = found._path if isinstance(found, _Reader) else ()
+    if not path or not all(isinstance(key, str) for key in path):
+        raise UsageError(
+            "The function must do no more than to read one field of the row",
+            hint="write where(lambda user: user.age) >= 18",
+        )
+    field = where(path[0])
+    field._path = path
+    return field
 
 
 def _parts_of(condition: Condition, kind: type[All | Either]) -> tuple[Condition, ...]:

@@ -56,7 +56,7 @@ KEY: Final = "_key"
 COLUMNS: Final = "_columns"
 """Fields that each struct has behind its columns, for whoever makes rows of them. Its columns begin with no "_"."""
 
-_NO_VALUE: Final[Any] = Annotated[int, msgspec.Meta(gt=0, lt=0)]  # Any: a type form
+NO_VALUE: Final[Any] = Annotated[int, msgspec.Meta(gt=0, lt=0)]  # Any: a type form
 """The type that these fields have to the decoder. No value is of it: a stored row has its columns and no more."""
 
 _asdict: Final = msgspec.structs.asdict
@@ -70,6 +70,10 @@ def columns_of_struct(record: Any) -> dict[str, Any]:
 
 
 _body_of: Final = itemgetter(slice(HEAD_BYTES, -CHECKSUM_BYTES))
+
+
+def _struct_reader(struct: type[msgspec.Struct]) -> Callable[[bytes], msgspec.Struct]:
+    return msgspec.msgpack.Decoder(struct, ext_hook=unwrap).decode
 
 
 def _can_be_attribute(name: str) -> bool:
@@ -110,12 +114,15 @@ class RowCodec:
         restore: Restore | None = None,
         struct_base: type | None = None,
         upgrades: Mapping[int, Upgrade] | None = None,
+        record_type: type[msgspec.Struct] | None = None,
     ) -> None:
         """``names`` are the columns in schema order; None for a table without a schema.
 
         ``wrapped_positions`` are those of values that msgpack cannot write as they are. ``restore`` puts what a user is
         given in the place of what is stored, where the two differ. ``struct_base`` is what records derive from, where
         the columns can be attributes of a struct. ``upgrades`` are for rows of older schema versions, by these.
+        ``record_type`` is the struct of stored values, in schema order, that records are to be, for a caller that makes
+        rows of them itself.
         """
         self._names = names
         self._is_map = names is None
@@ -133,10 +140,14 @@ class RowCodec:
         if names is None:
             self._read_record = cast("Callable[[bytes], Record]", _read_map)
             self.columns_of = cast("Callable[[Record], dict[str, Any]]", dict)
+        elif record_type is not None:
+            self._read_record = cast("Callable[[bytes], Record]", _struct_reader(record_type))
+            self._struct = lambda *values: msgspec.convert(values, record_type)  # which may take no values in order
+            self.columns_of = cast("Callable[[Record], dict[str, Any]]", _asdict)
         elif restore is None and struct_base is not None and all(map(_can_be_attribute, names)):
             # A struct is read as fast as a list, its columns are attributes, and it makes its dict in half the time.
             fields: list[tuple[str, Any, Any]] = [*((name, Any, msgspec.NODEFAULT) for name in names)]
-            fields += [(KEY, _NO_VALUE, None), (COLUMNS, _NO_VALUE, None)]
+            fields += [(KEY, NO_VALUE, None), (COLUMNS, NO_VALUE, None)]
             struct = msgspec.defstruct(
                 "Row",
                 fields,
@@ -148,8 +159,7 @@ class RowCodec:
             )
             self._has_structs = True
             self._struct = struct
-            read = msgspec.msgpack.Decoder(struct, ext_hook=unwrap).decode
-            self._read_record = cast("Callable[[bytes], Record]", read)
+            self._read_record = cast("Callable[[bytes], Record]", _struct_reader(struct))
             self.columns_of = columns_of_struct
             # Past the class's own idea of assignments, and each a single C call.
             self.set_key = getattr(struct, KEY).__set__

@@ -16,8 +16,9 @@ has the tag ``!str:``:
     !float:inf  !float:-inf  !float:nan                                !str:!important
 
 An enum field stores its plain values as ``values``, a pattern with flags stores these as ``pattern_flags``, a list
-field the options of its items as ``item`` (an object without id and name). ``validators`` and ``default_factory`` are
-names for the reader only: they are written, but neither read nor compared. ``renamed_from`` is not stored.
+field the options of its items as ``item`` (an object without id and name), an object field its fields as ``keys``
+(objects without id). ``validators`` and ``default_factory`` are names for the reader only: they are written, but
+neither read nor compared. ``renamed_from`` is not stored.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from minidb.exceptions import CorruptionError, SchemaDefinitionError, Unsupporte
 from minidb.schema.field import AnyField, name_of
 from minidb.schema.fields import EnumField
 from minidb.schema.kinds import FIELD_CLASSES
+from minidb.schema.object_field import ObjectField
 
 FORMAT: Final = 1  # Stored on disk: never renumber.
 
@@ -72,6 +74,10 @@ def _write_field(field: AnyField, *, for_comparison: bool, is_item: bool = False
             written[option] = _write_field(cast(AnyField, value), for_comparison=for_comparison, is_item=True)
         elif option == "values":
             written[option] = write_value(list(cast("EnumField[str]", field).members))
+        elif isinstance(field, ObjectField) and option == "keys":
+            written["keys"] = [
+                {"name": name, **_write_field(one, for_comparison=for_comparison)} for name, one in field.fields.items()
+            ]
         elif isinstance(value, re.Pattern):
             written[option] = write_value(value.pattern)
             if flags := value.flags & ~re.UNICODE:
@@ -142,6 +148,8 @@ def _read_field(options: dict[object, object]) -> AnyField:
             continue
         if option == "item" and isinstance(value, dict):
             arguments[option] = _read_field(dict(value))
+        elif option == "keys":
+            arguments[option] = _read_keys(value)
         else:
             arguments[option] = read_value(value)
     try:
@@ -150,6 +158,17 @@ def _read_field(options: dict[object, object]) -> AnyField:
         return make(**arguments)
     except (SchemaDefinitionError, TypeError, ValueError, re.error) as error:
         raise CorruptionError("A stored schema has a field that contradicts itself") from error
+
+
+def _read_keys(entries: object) -> dict[str, AnyField]:
+    keys: dict[str, AnyField] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        options = dict(entry) if isinstance(entry, dict) else {}
+        name = options.pop("name", None)
+        if not isinstance(name, str) or name in keys:
+            raise CorruptionError("A stored schema has an object field with a key without a name of its own")
+        keys[name] = _read_field(options)
+    return keys
 
 
 def write_value(value: object) -> object:

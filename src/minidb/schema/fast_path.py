@@ -268,7 +268,7 @@ class FastRow:
     factories are not called: a row that needs one is refused here.
     """
 
-    __slots__ = ("_checks", "_conversions", "_gates", "_struct", "_structs", "_tests")
+    __slots__ = ("_checks", "_conversions", "_gates", "_ordered", "_ordereds", "_struct", "_structs", "_tests")
 
     def __init__(self, fields: Mapping[str, AnyField]) -> None:
         checks = [make_fast_check(field, is_nullable=field.is_nullable) for field in fields.values()]
@@ -280,11 +280,20 @@ class FastRow:
         )
         self._struct = _make_struct(fields, checks)
         self._structs = GenericAlias(list, (self._struct,))
+        self._ordered = _make_ordered(checks)
+        self._ordereds = GenericAlias(list, (self._ordered,))
 
     def check(self, columns: Mapping[str, object]) -> tuple[object, ...] | None:
         """Check one row."""
+        return self._check(columns, self._struct)
+
+    def check_values(self, values: tuple[object, ...]) -> tuple[object, ...] | None:
+        """Check one row that is given as the values of all its columns, in the order of the fields."""
+        return self._check(values, self._ordered)
+
+    def _check(self, given: object, struct: type[msgspec.Struct]) -> tuple[object, ...] | None:
         try:
-            values = astuple(convert(columns, self._struct))
+            values = astuple(convert(given, struct))
         except ValidationError:
             return None
         for place, types in self._gates:
@@ -298,8 +307,15 @@ class FastRow:
 
     def check_many(self, rows: Sequence[Mapping[str, object]]) -> Sequence[tuple[object, ...]] | None:
         """Check many rows; None when one of them must go the careful way."""
+        return self._check_many(rows, self._structs)
+
+    def check_many_values(self, rows: Sequence[tuple[object, ...]]) -> Sequence[tuple[object, ...]] | None:
+        """Check many rows that are given as values."""
+        return self._check_many(rows, self._ordereds)
+
+    def _check_many(self, rows: Sequence[object], structs: object) -> Sequence[tuple[object, ...]] | None:
         try:
-            many = list(map(astuple, convert(rows, self._structs)))
+            many = list(map(astuple, convert(rows, structs)))
         except ValidationError:
             return None
         for place, check in enumerate(self._checks):
@@ -351,6 +367,11 @@ def _make_struct(fields: Mapping[str, AnyField], checks: Sequence[FastCheck]) ->
         kw_only=True,
         gc=False,
     )
+
+
+def _make_ordered(checks: Sequence[FastCheck]) -> type[msgspec.Struct]:
+    members = [(f"column_{place}", check.annotation) for place, check in enumerate(checks)]
+    return msgspec.defstruct("CheckedValues", members, array_like=True, forbid_unknown_fields=True, gc=False)
 
 
 def _default(value: object) -> object:

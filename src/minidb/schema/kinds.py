@@ -17,6 +17,7 @@ from minidb.schema.fields import (
     StringField,
     UUIDField,
 )
+from minidb.schema.object_field import ObjectField
 
 FIELD_CLASSES: Final[dict[str, type[AnyField]]] = {
     field_class.kind: field_class
@@ -35,5 +36,6 @@ FIELD_CLASSES: Final[dict[str, type[AnyField]]] = {
         ListField,
         DictField,
         JSONField,
+        ObjectField,
     )
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from minidb.exceptions import CorruptionError, SchemaDefinitionError
 from minidb.schema.container_fields import ListField
@@ -12,6 +12,9 @@ from minidb.schema.document import read_document, write_document
 from minidb.schema.field import AnyField, Field
 from minidb.schema.fields import is_unicode
 from minidb.schema.kinds import FIELD_CLASSES
+
+if TYPE_CHECKING:
+    from minidb.schema.shapes import Shape
 
 
 class Schema:
@@ -27,7 +30,10 @@ class Schema:
     Raises ``SchemaDefinitionError``, with the fact ``field`` where one field is meant.
     """
 
-    __slots__ = ("_fields", "_identity", "_row_identity")
+    __slots__ = ("_fields", "_identity", "_row_identity", "shape")
+
+    shape: Shape | None
+    """How objects of its model are made and taken apart; None for a schema of no model."""
 
     def __init__(self, mapping: Mapping[str, AnyField] | None = None, /, **fields: AnyField) -> None:
         if mapping is not None and not isinstance(mapping, Mapping):
@@ -44,6 +50,7 @@ class Schema:
         self._fields = MappingProxyType(declared)
         self._identity: str | None = None
         self._row_identity: str | None = None
+        self.shape = None
 
     @property
     def fields(self) -> Mapping[str, AnyField]:

@@ -73,6 +73,21 @@ class RowChecker:
                 return many
         return [self._check_one_of_many(columns, number) for number, columns in enumerate(rows)]
 
+    def check_values(self, given: tuple[object, ...]) -> Sequence[object]:
+        """Do what ``check`` does for a row that is given as the values of all its columns, in order."""
+        values = None if self._fast is None else self._fast.check_values(given)
+        return self._check_carefully(self._named(given), None) if values is None else values
+
+    def check_many_values(self, rows: Sequence[tuple[object, ...]]) -> Sequence[Sequence[object]]:
+        """Do the same for many rows, as ``check_many``."""
+        many = None if self._fast is None else self._fast.check_many_values(rows)
+        if many is not None:
+            return many
+        return [self._check_one_of_many(self._named(given), number) for number, given in enumerate(rows)]
+
+    def _named(self, given: tuple[object, ...]) -> dict[str, object]:
+        return dict(zip(self.names, given, strict=True))
+
     def explain(self, columns: Mapping[str, object]) -> SchemaValidationError | None:
         """Return the error of a row by the careful way alone, or None when nothing is wrong with it."""
         errors: Errors = []

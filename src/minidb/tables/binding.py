@@ -22,11 +22,12 @@ from minidb.exceptions import (
     SchemaValidationError,
 )
 from minidb.schema import Schema
+from minidb.schema.model_rows import ModelRows
 from minidb.schema.validation import RowChecker, check_columns
 from minidb.tables.definitions import IndexDefinition, TableDefinition
 from minidb.tables.index_entries import LARGEST_KEY_BYTES, LARGEST_ROW_KEY_BYTES, IndexBinding, Values
 from minidb.tables.old_rows import upgrades_of
-from minidb.tables.row import Row, plain_row, struct_base
+from minidb.tables.row import Row, RowLike, columns_of, plain_row, struct_base
 
 _NEVER_LONG: Final = frozenset({"float", "boolean", "date", "datetime", "time", "uuid"})
 """Kinds whose values are never so long in a key that they are cut."""
@@ -49,6 +50,8 @@ class TableBinding:
         """
         self.definition = definition
         self.name = definition.name
+        self.key: str | tuple[str, ModelRows] = definition.name
+        """What the catalog has this binding under."""
         self.space = definition.space
         self.schema = schema
         self.is_outdated = is_outdated
@@ -59,14 +62,7 @@ class TableBinding:
         self._binder = Binder(schema, self._checker)
         self._query_binder = Binder(schema, self._checker, id_name=self.id_name)
         self.names: tuple[str, ...] | None = None if self._checker is None else self._checker.names
-        self.codec = RowCodec(
-            definition.schema_version,
-            self.names,
-            wrapped_positions=() if self._checker is None else self._checker.wrapped_positions,
-            restore=None if self._checker is None else self._checker.restore,
-            struct_base=None if self.names is None else struct_base(self.names, self.id_of),
-            upgrades=upgrades_of(definition),
-        )
+        self.codec = self._make_codec()
         self.columns_of = self.codec.columns_of
         self.decode_record = self.codec.decode_record
         self._restore = None if self._checker is None else self._checker.restore
@@ -77,6 +73,18 @@ class TableBinding:
         """Those that may be read: each has all of its entries."""
         self.recipes: dict[Hashable, object] = {}
         """What ``query.recipe`` keeps of how it plans queries of this table. It goes when the definition changes."""
+
+    def _make_codec(self) -> RowCodec:
+        if self._checker is None or self.names is None:
+            return RowCodec(self.definition.schema_version, None)
+        return RowCodec(
+            self.definition.schema_version,
+            self.names,
+            wrapped_positions=self._checker.wrapped_positions,
+            restore=self._checker.restore,
+            struct_base=struct_base(self.names, self.id_of),
+            upgrades=upgrades_of(self.definition),
+        )
 
     def _position(self, field: str) -> int:
         assert self.names is not None, "a primary key is declared in a schema"
@@ -105,8 +113,12 @@ class TableBinding:
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
-    def check(self, columns: Mapping[str, object]) -> Values:
-        """Return the values to store, or raise ``SchemaValidationError`` with every bad field."""
+    def check(self, row: RowLike) -> Values:
+        """Return the values to store, or raise ``SchemaValidationError`` with every bad field.
+
+        Raises ``TypeError`` for what is no row.
+        """
+        columns = columns_of(row)
         try:
             if self._checker is not None:
                 return self._checker.check(columns)
@@ -114,8 +126,14 @@ class TableBinding:
         except SchemaValidationError as error:
             raise self.refusal(error) from None
 
-    def check_many(self, rows: Sequence[Mapping[str, object]], *, first_number: int) -> Sequence[Values]:
-        """Check a batch. ``first_number`` is the place of its first row in what the caller inserts."""
+    def check_new(self, row: RowLike) -> Values:
+        """Do the same for a row that is going to be inserted."""
+        return self.check(row)
+
+    def check_many(self, given: Sequence[RowLike], *, first_number: int) -> Sequence[Values]:
+        """Check rows to insert. ``first_number`` is the place of the first one in what the caller inserts."""
+        is_plain = set(map(type, given)) == {dict}  # 20 ns a row; asking each costs 60
+        rows = cast("Sequence[Mapping[str, object]]", given) if is_plain else list(map(columns_of, given))
         try:
             if self._checker is not None:
                 return self._checker.check_many(rows)
@@ -192,23 +210,27 @@ class TableBinding:
         except ChecksumError as error:
             raise self.damaged(key) from error
 
-    def row(self, key: bytes, record: Record) -> Row:
+    def row(self, key: bytes, record: Record) -> Any:  # Any: a Row, or an object of a model in its own binding
         """Return the row of a key and its record."""
         if self.codec.has_structs:
             self.codec.set_key(record, key)
-            return record  # type: ignore[return-value]  # a struct derives from Row; a cast costs a call for each row
+            return record  # a struct derives from Row
         return plain_row(self.columns_of(record), self.id_of(key))
 
-    def rows(self, keys: Sequence[bytes], records: list[Record]) -> list[Row]:
+    def rows(self, keys: Sequence[bytes], records: list[Record]) -> list[Any]:  # Any: as above
         """Return the rows of keys and their records."""
         if self.codec.has_structs:
             deque(map(self.codec.set_key, records, keys), maxlen=0)  # a loop in C: 40 ns a row
-            return cast("list[Row]", records)
+            return records
         return list(map(self.row, keys, records))
 
     def record(self, values: Values) -> Record:
         """Return what a reader of checked values would find."""
         return self.codec.record(values if self.names is not None else cast("Mapping[str, object]", values[0]))
+
+    def given_id(self, row: RowLike) -> Any:  # Any: an id, as its table has it
+        """Return the id that a row was read with; None for one that is not stored."""
+        return row.id if isinstance(row, Row) else None
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 

@@ -34,9 +34,11 @@ from minidb.exceptions import (
 )
 from minidb.schema import Schema
 from minidb.schema.evolution import compare, with_code_of
+from minidb.schema.model_rows import ModelRows
 from minidb.tables.binding import TableBinding
 from minidb.tables.definitions import MappingDefinition, TableDefinition
 from minidb.tables.mappings import MappingBinding
+from minidb.tables.model_binding import ModelBinding
 
 FORMAT: Final = 1
 """The version of everything stored: catalog, keys, rows and index entries."""
@@ -52,6 +54,10 @@ _NEXT_ID_KEY: Final = encode_values(("next id",))
 _HISTORY_KEY: Final = encode_values(("history",))
 _TABLE_PREFIX: Final = encode_values(("table",))
 _MAPPING_PREFIX: Final = encode_values(("mapping",))
+
+
+TableKey = str | tuple[str, ModelRows]
+"""How a table is asked for: by its name; and where its rows are objects of a model, by what makes them, too."""
 
 
 class Catalog:
@@ -78,30 +84,40 @@ class Catalog:
         self.definitions = definitions
         self.mappings: Mapping[str, MappingBinding] = {} if mappings is None else mappings
         self._live_schemas = live_schemas
-        self._bindings: dict[str, TableBinding] = {}
+        self._bindings: dict[TableKey, TableBinding] = {}
         if previous is not None:  # compiling takes long: keep what has not changed
-            for name, binding in list(previous._bindings.items()):  # another thread may just be compiling one
+            for key, binding in list(previous._bindings.items()):  # another thread may just be compiling one
                 same_schema = live_schemas.get(binding.definition.id) is previous._live_schemas.get(
                     binding.definition.id
                 )
-                if definitions.get(name) == binding.definition and same_schema:
-                    self._bindings[name] = binding
+                if definitions.get(binding.name) == binding.definition and (same_schema or isinstance(key, tuple)):
+                    self._bindings[key] = binding
 
-    def table(self, name: str) -> TableBinding:
-        """Return a table by its name, or raise ``TableNotFoundError``."""
-        binding = self._bindings.get(name)
+    def table(self, key: TableKey) -> TableBinding:
+        """Return a table. Raises ``TableNotFoundError``, or ``SchemaMismatchError`` if it is no longer its model's."""
+        binding = self._bindings.get(key)
         if binding is not None:
             return binding
-        definition = self.definition(name)
+        binding = self._bind(key)
+        self._bindings[key] = binding
+        return binding
+
+    def _bind(self, key: TableKey) -> TableBinding:
+        if isinstance(key, tuple):
+            name, rows = key
+            return ModelBinding(self.definition(name), rows)
+        definition = self.definition(key)
         stored, live = definition.schema, self._live_schemas.get(definition.id)
         if live is None or stored is None:
-            binding = TableBinding(definition, stored)
-        elif live.row_identity == stored.row_identity:
-            binding = TableBinding(definition, live)
-        else:  # the table was changed since the program gave its schema, or it has opened a table that had been
-            binding = TableBinding(definition, with_code_of(stored, live), is_outdated=True)
-        self._bindings[name] = binding
-        return binding
+            return TableBinding(definition, stored)
+        if live.row_identity == stored.row_identity:
+            return TableBinding(definition, live)
+        # The table was changed since the program gave its schema, or it has opened a table that had been.
+        return TableBinding(definition, with_code_of(stored, live), is_outdated=True)
+
+    def known(self, key: TableKey) -> TableBinding | None:
+        """Return a table if it has been asked for before."""
+        return self._bindings.get(key)
 
     def definition(self, name: str) -> TableDefinition:
         """Return what a table is, or raise ``TableNotFoundError``."""

@@ -8,7 +8,7 @@ Python object made for each would cost as much again), for the others an object 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from minidb.encoding.rows import columns_of_struct
 
@@ -161,10 +161,15 @@ def struct_base(names: Iterable[str], id_of: Callable[[bytes], Any]) -> type[Str
     return type("Row", (StructRow,), {"__slots__": (), "_id_of": staticmethod(id_of), "__module__": Row.__module__})
 
 
-def columns_of(row: Row | Mapping[str, Any]) -> Mapping[str, Any]:  # Any: a column has the type that its field declares
+RowLike: TypeAlias = object
+"""What a user gives as a row: a ``Row``, a mapping of columns, or an object of the table's model. Nobody but a table's
+binding looks inside, and it refuses all else."""
+
+
+def columns_of(row: RowLike) -> Mapping[str, Any]:  # Any: a column has the type that its field declares
     """Return the columns of what a user gives as a row. Raises ``TypeError`` for anything else."""
     if type(row) is dict:  # an isinstance against Mapping costs ten times this
-        return row
+        return cast("Mapping[str, Any]", row)
     if isinstance(row, Row):
         return row.columns
     if isinstance(row, Mapping):

@@ -8,7 +8,7 @@ from minidb.encoding.integers import decode_integer, encode_integer
 from minidb.engines.port import Space, WriteTransaction
 from minidb.exceptions import MigrationError
 from minidb.tables.binding import TableBinding
-from minidb.tables.catalog import SEQUENCES, Catalog
+from minidb.tables.catalog import SEQUENCES, Catalog, TableKey
 from minidb.tables.definitions import TableDefinition
 from minidb.tables.history import Recorder
 
@@ -29,15 +29,15 @@ class WriteSession:
         if catalog.keeps_history:
             transaction.record(Recorder(transaction))
 
-    def table(self, name: str) -> TableBinding:
+    def table(self, key: TableKey) -> TableBinding:
         """Return a table that the program may write to.
 
         Raises ``TableNotFoundError``, ``SchemaMismatchError`` where the program knows an older schema only, or
         ``MigrationError`` while a migration writes its rows anew.
         """
-        table = self.catalog.table(name)
+        table = self.catalog.table(key)
         if table.is_outdated:
-            raise self.catalog.outdated(name)
+            raise self.catalog.outdated(table.name)
         require_settled(table.definition)
         return table
 
@@ -46,7 +46,7 @@ class WriteSession:
 
         Asked after each look into an iterable of the caller's, which may have made an index, or dropped the table.
         """
-        return self.table(table.name)
+        return self.table(table.key)
 
     def next_id(self, table: TableBinding) -> int:
         """Return the automatic id that the table's next row gets."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, compress, islice
 from operator import not_
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from minidb.encoding.integers import decode_integer, encode_integer, encode_range
 from minidb.engines.port import Pair
 from minidb.exceptions import FieldError, RowExistsError, SchemaValidationError, UniqueViolationError
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import IndexBinding, Values
-from minidb.tables.row import Row, columns_of
+from minidb.tables.row import RowLike
 from minidb.tables.session import WriteSession
 
 BATCH_ROWS: Final = 1000
@@ -27,9 +27,9 @@ _Entries = tuple[IndexBinding, Mapping[bytes, bytes]]
 """An index, and entries of one row in it."""
 
 
-def insert(session: WriteSession, table: TableBinding, columns: Columns) -> Any:  # Any: an id, as its table has it
+def insert(session: WriteSession, table: TableBinding, row: RowLike) -> Any:  # Any: an id, as its table has it
     """Insert a row and return its id."""
-    return _insert(session, table, table.check(columns))
+    return _insert(session, table, table.check_new(row))
 
 
 def _insert(session: WriteSession, table: TableBinding, values: Values) -> Any:  # Any: as above
@@ -53,9 +53,7 @@ def _insert(session: WriteSession, table: TableBinding, values: Values) -> Any: 
     return row_id
 
 
-def insert_many(
-    session: WriteSession, table: TableBinding, rows: Iterable[Row | Columns]
-) -> Sequence[Any]:  # Any: as above
+def insert_many(session: WriteSession, table: TableBinding, rows: Iterable[RowLike]) -> Sequence[Any]:  # Any: as above
     """Insert rows from any iterable, in constant memory, and return their ids: automatic ones as a range.
 
     They are a list if the iterable itself inserted into the table, so that other ids stand between them.
@@ -66,12 +64,10 @@ def insert_many(
     number = 0
     while given := list(islice(remaining, BATCH_ROWS)):
         table = session.current(table)
-        is_plain = set(map(type, given)) == {dict}  # 20 ns a row; asking each costs 60
-        batch = cast("list[Columns]", given) if is_plain else list(map(columns_of, given))
-        values = table.check_many(batch, first_number=number)
+        values = table.check_many(given, first_number=number)
         data = table.encode_many(values, first_number=number)
         if table.has_automatic_ids:
-            taken = session.take_ids(table, len(batch))
+            taken = session.take_ids(table, len(given))
             if ranges and ranges[-1].stop == taken.start:
                 ranges[-1] = range(ranges[-1].start, taken.stop)
             else:
@@ -84,7 +80,7 @@ def insert_many(
             ids += map(table.id_of, keys)
         for index in table.written_indexes:
             insert_entries(session, table, index, values, keys)
-        number += len(batch)
+        number += len(given)
     if not table.has_automatic_ids:
         return ids
     if len(ranges) > 1:
@@ -131,15 +127,15 @@ def update(session: WriteSession, table: TableBinding, row_id: object, changes: 
     return key, _rewrite(session, table, key, old, table.check(columns))
 
 
-def replace(session: WriteSession, table: TableBinding, row_id: object, columns: Columns) -> tuple[bytes, Values]:
-    """Put other columns in a row's place; return its key and its new stored values."""
+def replace(session: WriteSession, table: TableBinding, row_id: object, row: RowLike) -> tuple[bytes, Values]:
+    """Put another row in a row's place; return its key and its new stored values."""
     key, old = _stored(session, table, row_id)
-    return key, _rewrite(session, table, key, old, table.check(columns))
+    return key, _rewrite(session, table, key, old, table.check(row))
 
 
-def upsert(session: WriteSession, table: TableBinding, columns: Columns) -> Any:  # Any: an id
+def upsert(session: WriteSession, table: TableBinding, row: RowLike) -> Any:  # Any: an id
     """Replace the row that has this primary key, or insert it. REQUIRES a declared primary key."""
-    values = table.check(columns)  # once: a default factory may give another key the next time
+    values = table.check(row)  # once: a default factory may give another key the next time
     key = table.key_of(values)
     data = session.bytes.get(table.space, key)
     if data is None:
