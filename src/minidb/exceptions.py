@@ -9,6 +9,7 @@
       RowError             fix the row       SchemaValidationError  RowNotFoundError  RowExistsError
                                              UniqueViolationError  KeyTooLargeError
       ConflictError        run it again      (the only family that a retry catches)
+                           or read it again  VersionConflictError
       CommitUnknownError   find out          (the disk failed, or the connection was lost, while committing)
       WaitError            wait, or ask who  PoolTimeoutError  WriteTimeoutError
       EngineError          look at the host  StorageFullError  EngineUnavailableError  MissingDependencyError
@@ -63,6 +64,7 @@ __all__ = [
     "UniqueViolationError",
     "UnsupportedFormatError",
     "UsageError",
+    "VersionConflictError",
     "WaitError",
     "WriteTimeoutError",
 ]
@@ -279,6 +281,13 @@ class KeyTooLargeError(RowError):
 
 class ConflictError(MiniDBError):
     """The transaction met another one and was surely not committed: run it again."""
+
+
+class VersionConflictError(ConflictError):
+    """A row was written after the program read it. Facts: ``table``, ``id``, ``version``, ``if_version``.
+
+    To run the same again would meet the same: no retry does. Read the row, which has ``version`` now, and decide anew.
+    """
 
 
 class CommitUnknownError(MiniDBError):

@@ -174,7 +174,7 @@ def test_a_table_used_without_its_code_is_logged_until_it_was_given(
         database.get_table("t")
         warned = messages(log, "minidb", logging.WARNING)
         assert len(warned) == 1
-        assert "without its validators and default factories" in warned[0]
+        assert "without its validators, default factories and other code" in warned[0]
         (record,) = [record for record in log.records if record.levelno == logging.WARNING]
         assert (vars(record)["table"], vars(record)["fields"]) == ("t", ("name", "age"))
         database.table("t", schema)

@@ -38,7 +38,7 @@ from minidb.exceptions import (
     UniqueViolationError,
     UsageError,
 )
-from minidb.schema import Column, IntegerField, Schema, StringField, schema_of
+from minidb.schema import Column, IntegerField, Schema, schema_of
 
 Person = Any  # an object of one of five classes
 
@@ -441,12 +441,46 @@ def test_a_table_of_a_model_and_one_of_rows_are_the_same_table(database: MiniDB)
 
 
 def test_a_model_of_another_schema_is_refused(database: MiniDB) -> None:
-    database.create_table("people", Schema(name=StringField(required=True, max_length=100)))
+    database.create_table("people", Schema(name=IntegerField(required=True)))
     with pytest.raises(SchemaMismatchError) as caught:
         database.table("people", OneColumn)
     assert len(caught.value.differences) == 1
     with pytest.raises(TableExistsError):
         database.create_table("people", OneColumn)
+
+
+@dataclass
+class Wider:
+    name: str
+    tags: list[str] = field(default_factory=list)
+    age: int | None = None
+    id: int | None = None
+
+
+class WiderStruct(msgspec.Struct, kw_only=True):
+    age: int = 7
+    name: str
+    id: int | None = None
+
+
+def test_rows_that_are_older_than_the_model_are_objects_of_it(database: MiniDB) -> None:
+    old = database.table("rows", OneColumn)
+    old.insert_many([OneColumn("a"), OneColumn("b")])
+    rows = database.table("rows", Wider)
+    assert list(rows) == [Wider("a", id=1), Wider("b", id=2)]
+    rows.insert(Wider("c", ["x"], 3))
+    assert rows.query(1) == Wider("a", id=1)
+    assert rows.update(2, age=5) == Wider("b", age=5, id=2)
+    with pytest.raises(SchemaMismatchError, match="no longer has the schema of OneColumn"):
+        old.insert(OneColumn("d"))
+
+
+def test_rows_that_are_older_than_a_struct_are_objects_of_it(database: MiniDB) -> None:
+    database.table("rows", OneColumn).insert_many([OneColumn("a"), OneColumn("b")])
+    rows = database.table("rows", WiderStruct)
+    assert list(rows) == [WiderStruct(name="a", id=1), WiderStruct(name="b", id=2)]
+    assert rows.find(where("age") == 7).count() == 2
+    assert rows.query(1) == WiderStruct(name="a", id=1)
 
 
 def test_a_table_that_became_another_one_is_no_longer_the_models(database: MiniDB) -> None:

@@ -175,16 +175,16 @@ PERSON = Schema(
     plan=EnumField(Plan, nullable=False, default=Plan.FREE),
     level=EnumField(["low", "high"]),
     score=FloatField(nullable=False, default=0.0),
-    tags=ListField(StringField(), nullable=False, default_factory=list),
+    tags=ListField(StringField(), nullable=False, default=[]),
     marks=ListField(IntegerField(), nullable=False, default=[]),
     home=ObjectField(ADDRESS),
-    former=ListField(ObjectField(ADDRESS), nullable=False, default_factory=list),
+    former=ListField(ObjectField(ADDRESS), nullable=False, default=[]),
     born=DateField(),
     seen=DateTimeField(),
     wakes=TimeField(),
     balance=DecimalField(max_digits=8, decimal_places=2),
     key=UUIDField(),
-    settings=DictField(nullable=False, default_factory=dict),
+    settings=DictField(nullable=False, default={}),
 )
 
 Kind = tuple[type[Any], type[Any]]

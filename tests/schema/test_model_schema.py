@@ -207,7 +207,9 @@ def test_a_default_makes_a_column_optional_and_none_alone_makes_it_nullable() ->
     assert one(field_of(int, default=3)) == one(IntegerField(default=3, nullable=False))
     assert one(field_of(int | None, default=3)) == one(IntegerField(default=3))
     assert one(field_of(int | None, default=None)) == one(IntegerField())
-    assert field_of(list[int], default_factory=list).default_factory is list
+    assert one(field_of(list[int], default_factory=list)) == one(ListField(IntegerField(), default=[], nullable=False))
+    assert field_of(dict[str, Any], default_factory=dict[str, Any]).default == {}
+    assert field_of(uuid.UUID, default_factory=uuid.uuid4).default_factory is uuid.uuid4
     assert field_of(tuple[int, ...], default=(1,)).default == (1,)
 
 

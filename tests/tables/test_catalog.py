@@ -286,7 +286,7 @@ def test_a_table_that_is_used_without_its_code_is_warned_of(
     with caplog.at_level(logging.WARNING, logger="minidb"):
         database.get_table("numbers")
     message = (
-        "table 'numbers' is used without its validators and default factories: pass its schema to db.table",
+        "table 'numbers' is used without its validators, default factories and other code: pass its schema to db.table",
         ("number",),
     )
     assert warnings_of(caplog) == [message]

@@ -246,7 +246,8 @@ class MiniDB(Care):
             fields = definition.fields_with_code
             if fields and not catalog.has_live_schema(definition):
                 _log.warning(
-                    "table %r is used without its validators and default factories: pass its schema to db.table",
+                    "table %r is used without its validators, default factories and other code: "
+                    "pass its schema to db.table",
                     name,
                     extra={"table": name, "fields": fields},
                 )

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from minidb.exceptions import CommitUnknownError, ConflictError, UsageError
+from minidb.exceptions import CommitUnknownError, ConflictError, UsageError, VersionConflictError
 
 if TYPE_CHECKING:
     from minidb.api.database import MiniDB
@@ -58,8 +58,9 @@ def repeat(attempt_once: Callable[[], Result]) -> Result:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return attempt_once()
-        except ConflictError:
-            if attempt == ATTEMPTS:
+        except ConflictError as conflict:
+            # What the program read before is older than the row: it would be so again.
+            if attempt == ATTEMPTS or isinstance(conflict, VersionConflictError):
                 raise
             # Full jitter: those who met once shall not meet again.
             pause_s = random.uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt))  # noqa: S311  # no secret

@@ -35,7 +35,7 @@ RowType = TypeVar("RowType")
 """The type of a table's rows: ``Row``, or a model."""
 
 Columns = Mapping[str, Any]  # Any: a column has the type that its field declares
-_Rewrite = Callable[[WriteSession, TableBinding, object, Any], tuple[bytes, Values]]  # Any: a row, or changes of one
+_Rewrite = Callable[[WriteSession, TableBinding, object, Any, int | None], tuple[bytes, Values]]  # Any: row or changes
 Id = Any  # an int, or the value of the primary key: what the table's schema says, which no type can
 
 
@@ -100,21 +100,26 @@ class Table(Generic[RowType]):
         table, found = self._database.read_row(self._connection, self._key, row_id)
         return default if found is None else table.row(*found)
 
-    def update(self, row_id: Id, /, **changes: Any) -> RowType:
+    def update(
+        self, row_id: Id, /, *, if_version: Any = None, **changes: Any
+    ) -> RowType:  # Any: an int; of the changes' type, so that a program can give them by ``**``
         """Change columns of a row and return the new row. Raises ``RowNotFoundError`` and what ``insert`` raises.
 
         >>> users.update(user_id, age=37).age
         37
+
+        With ``if_version``, only if it still has that version: else ``VersionConflictError``, which nothing runs again.
+        It needs a field that counts them: ``IntegerField(version=True)``.
         """
-        return self._write_row(writing.update, row_id, changes)
+        return self._write_row(writing.update, row_id, changes, if_version)
 
     @overload
-    def replace(self: Table[Row], row_id: Id, row: Row | Columns) -> Row: ...
+    def replace(self: Table[Row], row_id: Id, row: Row | Columns, *, if_version: int | None = None) -> Row: ...
     @overload
-    def replace(self, row_id: Id, row: RowType) -> RowType: ...
-    def replace(self, row_id: Id, row: object) -> Any:  # Any: what the overloads say
+    def replace(self, row_id: Id, row: RowType, *, if_version: int | None = None) -> RowType: ...
+    def replace(self, row_id: Id, row: object, *, if_version: int | None = None) -> Any:  # Any: what the overloads say
         """Put another row in a row's place, under the same id, and return it. Raises as ``update`` does."""
-        return self._write_row(writing.replace, row_id, row)
+        return self._write_row(writing.replace, row_id, row, if_version)
 
     @overload
     def upsert(self: Table[Row], row: Row | Columns) -> Id: ...
@@ -128,9 +133,9 @@ class Table(Generic[RowType]):
         """
         return self._database.write(self._connection, self._key, _upsert, row)
 
-    def delete(self, row_id: Id) -> None:
-        """Delete a row. Raises ``RowNotFoundError``."""
-        self._database.write(self._connection, self._key, writing.delete, row_id)
+    def delete(self, row_id: Id, *, if_version: int | None = None) -> None:
+        """Delete a row. Raises ``RowNotFoundError``; with ``if_version``, ``VersionConflictError`` as ``update``."""
+        self._database.write(self._connection, self._key, writing.delete, row_id, if_version)
 
     # --- many rows ----------------------------------------------------------------------------------------------------
 
@@ -267,8 +272,10 @@ class Table(Generic[RowType]):
     def __repr__(self) -> str:
         return f"<table {self._name!r} of {self._database.location!r}>"
 
-    def _write_row(self, operation: _Rewrite, row_id: Id, given: object) -> RowType:
-        table, (key, values) = self._database.write(self._connection, self._key, _with_table, operation, row_id, given)
+    def _write_row(self, operation: _Rewrite, row_id: Id, given: object, if_version: int | None) -> RowType:
+        table, (key, values) = self._database.write(
+            self._connection, self._key, _with_table, operation, row_id, given, if_version
+        )
         row: RowType = table.row(key, table.record(values))
         return row
 
@@ -282,9 +289,14 @@ def _get_many(transaction: ReadTransaction, table: TableBinding, row_ids: Iterab
 
 
 def _with_table(
-    session: WriteSession, table: TableBinding, operation: _Rewrite, row_id: Id, given: object
+    session: WriteSession,
+    table: TableBinding,
+    operation: _Rewrite,
+    row_id: Id,
+    given: object,
+    if_version: int | None,
 ) -> tuple[TableBinding, tuple[bytes, Values]]:
-    return table, operation(session, table, row_id, given)
+    return table, operation(session, table, row_id, given, if_version)
 
 
 def _upsert(session: WriteSession, table: TableBinding, row: object) -> Id:

@@ -227,7 +227,7 @@ class _Loader:
                 row_ids.append(_row_id(document) if table.has_automatic_ids else 0)
                 rows.append(_columns(document["row"]))
         try:
-            values = table.check_many(rows, first_number=0)
+            values = table.check_many(rows, first_number=0, as_is=True)
             data = table.encode_many(values, first_number=0)
         except SchemaValidationError as error:
             raise self._lines.refusal(str(error), first_line + error.facts["row_number"]) from error  # type: ignore[operator]  # an int, by contract

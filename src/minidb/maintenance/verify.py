@@ -202,7 +202,7 @@ class _Verifier:
                 self._find("row-damaged", f"{_sentence(error)}", **where)
         columns = [table.columns(values) for _, values in readable]
         try:
-            table.check_many(columns, first_number=0)
+            table.check_many(columns, first_number=0, as_is=True)
         except (SchemaValidationError, *UNFIT):
             for (key, _), one in zip(readable, columns, strict=True):
                 self._check_row(table, key, one)
@@ -214,7 +214,7 @@ class _Verifier:
 
     def _check_row(self, table: TableBinding, key: bytes, columns: dict[str, Any]) -> None:  # Any: as in TableBinding
         try:
-            table.check(columns)
+            table.check(columns, as_is=True)
         except (SchemaValidationError, *UNFIT) as error:
             errors = error.errors if isinstance(error, SchemaValidationError) else ()
             fields = ", ".join(sorted({one.field.partition("[")[0] for one in errors})) or "its values"

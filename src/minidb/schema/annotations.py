@@ -49,6 +49,9 @@ _PYDANTIC_KINDS: Final[Mapping[str, tuple[type[AnyField], Options]]] = {
     "NaiveDatetime": (DateTimeField, {"timezone": False}),
     "EmailStr": (StringField, {}),
 }
+_EMPTY: Final[Mapping[object, object]] = {list: [], dict: {}}
+"""What the default factories make that nearly every model has. A field copies it for each row."""
+
 _WRAPPERS: Final = frozenset({"Required", "NotRequired", "ReadOnly", "Final"})
 _PYDANTIC: Final = "pydantic."
 
@@ -112,6 +115,10 @@ def make_field(annotation: TypeForm, metadata: Sequence[object], presence: Optio
     options = {**presence, "nullable": is_nullable}
     if is_nullable and presence.get("default", ...) is None:  # so it is without a default, too
         del options["default"]
+    factory: object = options.get("default_factory")
+    if factory in _EMPTY or get_origin(factory) in _EMPTY:  # a value, which is stored with the table, as code is not
+        options["default"] = _EMPTY[get_origin(factory) or factory]
+        del options["default_factory"]
     if is_nullable is not bool(presence.get("required")):  # so it is without being said
         del options["nullable"]
     return _make(found.core, (*metadata, *found.metadata), options, nested)

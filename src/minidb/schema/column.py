@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, TypedDict, Unpack
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypedDict, Unpack
 
 
 class ColumnOptions(TypedDict, total=False):
@@ -24,6 +24,10 @@ class ColumnOptions(TypedDict, total=False):
     timezone: bool
     max_digits: int
     decimal_places: int
+    computed: Callable[[Mapping[str, Any]], Any]  # Any: columns, and the value, of their fields' types
+    stamp: Literal["created", "updated"]
+    version: bool
+    renamed_from: str | Sequence[str]
 
 
 class Column:

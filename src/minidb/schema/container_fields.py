@@ -36,8 +36,9 @@ class ListField(SizedField[list[Any]]):  # Any: the items have the type of the i
             return
         if not isinstance(self.item, Field):
             self.contradict("the item must be a field, such as StringField()")
-        if self.item.has_default or self.item.primary_key or self.item.unique or self.item.index:
-            self.contradict("the item cannot have a default, be unique, have an index or be a primary key")
+        item = self.item
+        if item.has_default or item.primary_key or item.unique or item.index or item.is_made:
+            self.contradict("the item cannot have a default, be unique, have an index, be a primary key or be made")
 
     @property
     def is_restored(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from minidb.exceptions import FieldError
 from minidb.schema.field import Errors
@@ -21,10 +21,26 @@ class DateTimeField(RangedField[datetime.datetime, datetime.datetime]):
     timezone: bool | None = None
     """True: only aware values. False: only naive values. None: both."""
 
+    stamp: Literal["created", "updated"] | None = None
+    """The column holds when its row was inserted, or written last, in UTC. What a row gives for it counts for nothing.
+    One field of a schema for each at most; ``timezone`` becomes True."""
+
     kind: ClassVar[str] = "datetime"
     noun: ClassVar[str] = "a datetime"
 
+    @property
+    def is_made(self) -> bool:
+        return self.stamp is not None or super().is_made
+
     def declare_limits(self) -> None:
+        if self.stamp not in (None, "created", "updated"):
+            self.contradict('stamp must be "created" or "updated"')
+        if self.stamp is not None:
+            if self.timezone is False or self.min_value is not None or self.max_value is not None:
+                self.contradict("a stamp is in UTC and has no limits")
+            if self.primary_key or self.unique or self.computed or self.default_factory is not None:
+                self.contradict("a stamp cannot be a primary key, unique, computed or have a default_factory")
+            self.settle("timezone", value=True)
         if not (self.timezone is None or isinstance(self.timezone, bool)):
             self.contradict("The option timezone must be True, False or None")
         for limit in (self.min_value, self.max_value):

@@ -17,8 +17,8 @@ has the tag ``!str:``:
 
 An enum field stores its plain values as ``values``, a pattern with flags stores these as ``pattern_flags``, a list
 field the options of its items as ``item`` (an object without id and name), an object field its fields as ``keys``
-(objects without id). ``validators`` and ``default_factory`` are names for the reader only: they are written, but
-neither read nor compared. ``renamed_from`` is not stored.
+(objects without id). ``validators``, ``default_factory`` and ``computed`` of a field, and the ``checks`` beside the
+fields, are names for the reader only: they are written, but neither read nor compared. ``renamed_from`` is not stored.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from minidb.schema.object_field import ObjectField
 
 FORMAT: Final = 1  # Stored on disk: never renumber.
 
-_INFORMATION: Final = frozenset({"validators", "default_factory"})
+_INFORMATION: Final = frozenset({"validators", "default_factory", "computed"})
 _UNORDERED: Final = frozenset({"values", "choices"})
 
 
@@ -66,7 +66,7 @@ def _write_field(field: AnyField, *, for_comparison: bool, is_item: bool = False
             continue  # the one has been told when it is stored, the other makes no difference: no item is ever left out
         elif option == "validators":
             written[option] = [name_of(validator) for validator in field.validators]
-        elif option == "default_factory":
+        elif option in ("default_factory", "computed"):
             written[option] = name_of(cast(Callable[[], object], value))
         elif option == "default":
             written[option] = write_value(None if value is None else field.to_stored(value))

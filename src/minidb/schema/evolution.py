@@ -26,7 +26,7 @@ LARGEST_EXACT: Final = 2**53
 _BY_MIGRATION: Final = "leave it as it is, or change the rows by a migration step"
 _WITHOUT_ROWS: Final = frozenset(
     {"required", "nullable", "default", "default_factory", "validators", "primary_key", "unique", "index"}
-    | {"renamed_from", "item", "max_digits", "decimal_places", "values"}
+    | {"renamed_from", "item", "max_digits", "decimal_places", "values", "computed", "stamp", "version"}
 )
 """Options that say nothing of stored values, or are compared in a way of their own."""
 

@@ -79,6 +79,8 @@ class FastCheck:
 
 def make_fast_check(field: AnyField, *, is_nullable: bool) -> FastCheck:
     """Return the fast check of a field, or of the items of a list."""
+    if field.computed is not None:  # whatever a row gives
+        return FastCheck()
     check = _check_of_kind(field)
     is_derived = type(field) is not FIELD_CLASSES[field.kind]  # a program's own subclass, which may override anything
     if is_derived or (field.validators and check.convert is not None):
@@ -351,7 +353,9 @@ def _make_struct(fields: Mapping[str, AnyField], checks: Sequence[FastCheck]) ->
     attributes = [f"column_{place}" for place in range(len(checks))]
     members: list[tuple[str, Any] | tuple[str, Any, Any]] = []  # Any: what defstruct takes, a type form and a default
     for attribute, field, check in zip(attributes, fields.values(), checks, strict=True):
-        if field.default_factory is not None or (field.required and not field.has_default):
+        if field.computed is not None:
+            members.append((attribute, check.annotation, None))
+        elif field.default_factory is not None or (field.required and not field.has_default):
             members.append((attribute, check.annotation))
         elif field.has_default:
             members.append((attribute, check.annotation, _default(field.default)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, TypeAlias, TypeVar, cast
 
@@ -72,6 +72,11 @@ class Field(ABC, Generic[ValueT]):
     """The name that the column had before, or several, the latest first. A table that is stored with such a name gives
     the column the values that are there; to a table that has the new name it says nothing."""
 
+    computed: Callable[[Mapping[str, Any]], ValueT | None] | None = None  # Any: columns have the types of their fields
+    """Called for each row that is written, with its columns, to make the value of this one; of other computed columns
+    it sees those declared before it. What a row gives for the column counts for nothing. The value is stored, so it can
+    be indexed; the callable is not stored with the table. It refuses a row as a validator does."""
+
     kind: ClassVar[str]
     """The name of the type in a stored schema. Stored on disk: never rename."""
 
@@ -92,6 +97,7 @@ class Field(ABC, Generic[ValueT]):
             self.contradict("The option nullable must be True, False or None")
         self._declare_validators()
         self._declare_former_names()
+        self._declare_computed()
         self._declare_key()
         self.declare_limits()
         self._declare_default()
@@ -100,6 +106,11 @@ class Field(ABC, Generic[ValueT]):
     def is_nullable(self) -> bool:
         """Whether None may stand in the column."""
         return (not self.required) if self.nullable is None else self.nullable
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the table makes the value, and the program cannot set it."""
+        return self.computed is not None
 
     @property
     def has_default(self) -> bool:
@@ -215,6 +226,14 @@ class Field(ABC, Generic[ValueT]):
         if not isinstance(names, Sequence) or not all(isinstance(name, str) and name for name in names):
             self.contradict("renamed_from must be the name of a column, or a sequence of such")
         self.settle("renamed_from", tuple(names))
+
+    def _declare_computed(self) -> None:
+        if self.computed is None:
+            return
+        if not callable(self.computed):
+            self.contradict("computed must be a callable that takes the other columns")
+        if self.primary_key or self.default_factory is not None:
+            self.contradict("what is computed cannot be a primary key or have a default_factory")
 
     def _declare_key(self) -> None:
         if not self.is_indexable and (self.primary_key or self.unique or self.index):

@@ -79,11 +79,23 @@ class IntegerField(RangedField[int, int]):
     choices: Sequence[int] | None = None
     """The only values allowed."""
 
+    version: bool = False
+    """The column counts how often its row was written, from 1 on, for the ``if_version`` of ``table.update``. What a
+    row gives for it counts for nothing. One field of a schema at most."""
+
     kind: ClassVar[str] = "integer"
     noun: ClassVar[str] = "an integer"
 
+    @property
+    def is_made(self) -> bool:
+        return self.version or super().is_made
+
     def declare_limits(self) -> None:
         super().declare_limits()
+        if not isinstance(self.version, bool):
+            self.contradict("The option version must be True or False")
+        if self.version and (self.primary_key or self.unique or self.computed or self.default_factory is not None):
+            self.contradict("a version cannot be a primary key, unique, computed or have a default_factory")
         declare_choices(self, self.choices)
 
     def convert(self, value: object, path: str, errors: Errors) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, Self, TypeVar, cast
 
 from minidb.exceptions import SchemaDefinitionError
 from minidb.schema.annotations import make_field, unwrap
@@ -44,8 +44,12 @@ class ModelSchema(Schema, Generic[ModelT]):
         assert self.shape is not None, "it was made of one"
         return cast("type[ModelT]", self.shape.model)
 
+    def _copy(self) -> Self:
+        assert self.shape is not None, "as above"
+        return type(self)(self.shape, self.fields, self.rows.id_name)
+
     def __reduce__(self) -> tuple[object, ...]:
-        return schema_of, (self.model,)
+        return _rebuild, (self.model, self.checks)
 
 
 def schema_of(model: type[ModelT]) -> ModelSchema[ModelT]:
@@ -68,6 +72,10 @@ def schema_of(model: type[ModelT]) -> ModelSchema[ModelT]:
     id_name = _automatic_id(shape)
     fields = _fields_of(shape, (model,), without=id_name)
     return ModelSchema(shape, fields, id_name)
+
+
+def _rebuild(model: type[ModelT], checks: tuple[Callable[[Any], object], ...]) -> ModelSchema[ModelT]:  # Any: objects
+    return schema_of(model).with_checks(*checks)
 
 
 def _fields_of(shape: Shape, inside: tuple[type, ...], *, without: str | None) -> dict[str, AnyField]:

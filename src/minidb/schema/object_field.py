@@ -25,7 +25,7 @@ class ObjectField(Field[Any]):  # Any: a dict, or an object of the schema's mode
     """
 
     keys: Schema | Mapping[str, AnyField] = dataclasses.field(kw_only=False)
-    """The keys and their fields, which cannot be unique, have an index or be a primary key."""
+    """The keys and their fields, which cannot be unique, have an index, be a primary key or be made by the table."""
 
     kind: ClassVar[str] = "object"
     noun: ClassVar[str] = "an object"
@@ -38,8 +38,8 @@ class ObjectField(Field[Any]):  # Any: a dict, or an object of the schema's mode
         if not isinstance(self.keys, Schema):
             self.settle("keys", Schema(self.keys))
         for name, field in self.fields.items():
-            if field.primary_key or field.unique or field.index:
-                self.contradict(f"the key {name!r} cannot be unique, have an index or be a primary key")
+            if field.primary_key or field.unique or field.index or field.is_made:
+                self.contradict(f"the key {name!r} cannot be unique, have an index, be a primary key or be made")
 
     @property
     def fields(self) -> Mapping[str, AnyField]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from minidb.exceptions import CorruptionError, SchemaDefinitionError
 from minidb.schema.container_fields import ListField
+from minidb.schema.date_fields import DateTimeField
 from minidb.schema.document import read_document, write_document
-from minidb.schema.field import AnyField, Field
-from minidb.schema.fields import is_unicode
+from minidb.schema.field import AnyField, Field, name_of
+from minidb.schema.fields import IntegerField, is_unicode
 from minidb.schema.kinds import FIELD_CLASSES
 
 if TYPE_CHECKING:
@@ -30,7 +31,13 @@ class Schema:
     Raises ``SchemaDefinitionError``, with the fact ``field`` where one field is meant.
     """
 
-    __slots__ = ("_fields", "_identity", "_row_identity", "shape")
+    __slots__ = ("_fields", "_identity", "_row_identity", "checks", "roles", "shape")
+
+    roles: Mapping[str, str]
+    """The field that has each role that there is: ``"created"``, ``"updated"``, ``"version"``."""
+
+    checks: tuple[Callable[[Any], object], ...]  # Any: the row, in one of two forms
+    """What looks at whole rows: see ``with_checks``."""
 
     shape: Shape | None
     """How objects of its model are made and taken apart; None for a schema of no model."""
@@ -51,6 +58,8 @@ class Schema:
         self._identity: str | None = None
         self._row_identity: str | None = None
         self.shape = None
+        self.checks = ()
+        self.roles = _roles_of(declared)
 
     @property
     def fields(self) -> Mapping[str, AnyField]:
@@ -78,9 +87,33 @@ class Schema:
             self._row_identity = repr(document)
         return self._row_identity
 
+    def with_checks(self, *checks: Callable[[Any], object]) -> Self:  # Any: the row, in one of two forms
+        """Return this schema with functions that look at each whole row before it is written.
+
+        >>> def ends_later(row):
+        ...     if row["stop"] < row["start"]:
+        ...         raise ValueError("must not stop before it starts")
+        >>> span = Schema(start=IntegerField(), stop=IntegerField()).with_checks(ends_later)
+
+        They are given its columns as a read-only mapping, as a user sees them; where the schema is a model's, an object
+        of the model. They refuse a row as a validator refuses a value, and are called when each field has passed its
+        own checks. They are not stored with the table, and make no difference between schemas.
+        """
+        if not all(map(callable, checks)):
+            raise SchemaDefinitionError("Schema: checks must be callables", field=None)
+        copy = self._copy()
+        copy.checks = (*self.checks, *checks)
+        return copy
+
+    def _copy(self) -> Self:
+        return type(self)(dict(self._fields))
+
     def to_document(self) -> dict[str, object]:
         """Return the stored form: None, bool, int, float, str, list and dict only. See ``schema.document``."""
-        return write_document(self._fields)
+        document = write_document(self._fields)
+        if self.checks:
+            document["checks"] = [name_of(check) for check in self.checks]
+        return document
 
     @classmethod
     def from_document(cls, document: object) -> Schema:
@@ -108,13 +141,30 @@ class Schema:
         return f"Schema({dict(self._fields)!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Schema, (dict(self._fields),)
+        return _rebuild, (dict(self._fields), self.checks)
 
     def _identify(self) -> str:
         # Written at most once for each schema; two threads that meet here write the same text.
         if self._identity is None:
             self._identity = repr(write_document(self._fields, for_comparison=True))
         return self._identity
+
+
+def _rebuild(fields: dict[str, AnyField], checks: tuple[Callable[[Any], object], ...]) -> Schema:  # Any: as above
+    return Schema(fields).with_checks(*checks)
+
+
+def _roles_of(fields: Mapping[str, AnyField]) -> Mapping[str, str]:
+    roles: dict[str, str] = {}
+    for name, field in fields.items():
+        role: str | None = field.stamp if isinstance(field, DateTimeField) else None
+        if isinstance(field, IntegerField) and field.version:
+            role = "version"
+        if role is not None and roles.setdefault(role, name) != name:
+            raise SchemaDefinitionError(
+                f"Schema: the fields {roles[role]!r} and {name!r} both say {role!r}, and one can", field=name
+            )
+    return MappingProxyType(roles)
 
 
 def _check_declaration(name: object, field: object) -> None:

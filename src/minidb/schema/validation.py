@@ -15,6 +15,7 @@ from minidb.exceptions import FieldError, SchemaValidationError
 from minidb.schema.fast_path import FastRow, can_be_fast
 from minidb.schema.field import AnyField, Errors
 from minidb.schema.fields import is_unicode
+from minidb.schema.rules import Rules
 from minidb.schema.schema import Schema
 from minidb.schema.storable import copy_storable, is_plain
 
@@ -40,6 +41,9 @@ class RowChecker:
     """Puts the values that the user sees in the place of the stored ones, in the list itself, and returns it. None when
     they are the same."""
 
+    rules: Rules | None
+    """What the schema says of whole rows, if anything."""
+
     def __init__(self, schema: Schema) -> None:
         self._fields = dict(schema.fields)
         self.names = tuple(self._fields)
@@ -50,36 +54,75 @@ class RowChecker:
         self._factories = tuple(
             (name, field.default_factory) for name, field in self._fields.items() if field.default_factory is not None
         )
+        rules = Rules(schema, self.restore)
+        self.rules = rules if rules.is_needed else None
         self._fast = FastRow(self._fields) if can_be_fast(self._fields) else None
 
-    def check(self, columns: Mapping[str, object]) -> Sequence[object]:
+    def check(
+        self, columns: Mapping[str, object], old: Sequence[object] | None = None, *, as_is: bool = False
+    ) -> Sequence[object]:
         """Return the values to store. Raises ``SchemaValidationError`` with an error for every bad field.
+
+        ``old`` are the stored values of the row that this one replaces. ``as_is``: it was stored before, and keeps its
+        stamps, its version and what was computed.
 
         Lists and dicts among the values are copies. Strings are not always searched for lone surrogates: the encoder
         refuses these, and ``explain`` then finds them.
         """
         if self._factories:
             columns = self._with_made_defaults(columns)
+        if self.rules is not None and not as_is:
+            return self._check_by_rules(self.rules, columns, old, None)
         values = None if self._fast is None else self._fast.check(columns)
         return self._check_carefully(columns, None) if values is None else values
 
-    def check_many(self, rows: Sequence[Mapping[str, object]]) -> Sequence[Sequence[object]]:
+    def check_many(self, rows: Sequence[Mapping[str, object]], *, as_is: bool = False) -> Sequence[Sequence[object]]:
         """Do the same for many rows. The error is that of the first bad row, and tells its place as ``row_number``."""
         if self._factories:
             rows = list(map(self._with_made_defaults, rows))
+        if self.rules is not None and not as_is:
+            return [self._check_by_rules(self.rules, columns, None, number) for number, columns in enumerate(rows)]
         if self._fast is not None:
             many = self._fast.check_many(rows)
             if many is not None:
                 return many
         return [self._check_one_of_many(columns, number) for number, columns in enumerate(rows)]
 
-    def check_values(self, given: tuple[object, ...]) -> Sequence[object]:
-        """Do what ``check`` does for a row that is given as the values of all its columns, in order."""
+    def _check_by_rules(
+        self, rules: Rules, columns: Mapping[str, object], old: Sequence[object] | None, row_number: int | None
+    ) -> Sequence[object]:
+        columns = rules.stamped(columns, old)
+        values = None if self._fast is None else self._fast.check(columns)
+        checked = self._check_carefully(columns, row_number) if values is None else values
+        return self._finish(rules, checked, row_number)
+
+    def _finish(self, rules: Rules, values: Sequence[object], row_number: int | None) -> Sequence[object]:
+        errors: Errors = []
+        finished = rules.finish(values, errors)
+        if errors:
+            raise _error(errors, row_number)
+        return finished
+
+    def restamp(self, values: Sequence[object], old: Sequence[object]) -> Sequence[object]:
+        """Return the values to store of a checked row which, as it turned out, replaces one."""
+        if self.rules is None or not self.rules.has_stamps:
+            return values
+        return self._finish(self.rules, self.rules.restamped(values, old), None)
+
+    def check_values(self, given: tuple[object, ...], old: Sequence[object] | None = None) -> Sequence[object]:
+        """Do what ``check`` does for a row that is given as the values of all its columns, in order.
+
+        They are those of an object of a model: its own code has run.
+        """
+        if self.rules is not None and not self.rules.is_code_alone:
+            return self._check_by_rules(self.rules, self._named(given), old, None)
         values = None if self._fast is None else self._fast.check_values(given)
         return self._check_carefully(self._named(given), None) if values is None else values
 
     def check_many_values(self, rows: Sequence[tuple[object, ...]]) -> Sequence[Sequence[object]]:
         """Do the same for many rows, as ``check_many``."""
+        if self.rules is not None and not self.rules.is_code_alone:
+            return self.check_many(list(map(self._named, rows)))
         many = None if self._fast is None else self._fast.check_many_values(rows)
         if many is not None:
             return many
@@ -133,7 +176,9 @@ class RowChecker:
         """Return the values to store, by the careful way; with errors, the values mean nothing."""
         values: list[object] = []
         for name, field in self._fields.items():
-            if name in columns:
+            if field.computed is not None:
+                values.append(columns.get(name))  # what was given is replaced in the end, but for a row as it is
+            elif name in columns:
                 values.append(field.check_to_stored(columns[name], name, errors))
             elif field.has_default:
                 values.append(field.check_to_stored(field.default, name, errors))

@@ -20,6 +20,8 @@ from minidb.exceptions import (
     KeyTooLargeError,
     RowNotFoundError,
     SchemaValidationError,
+    UsageError,
+    VersionConflictError,
 )
 from minidb.schema import Schema
 from minidb.schema.model_rows import ModelRows
@@ -113,15 +115,16 @@ class TableBinding:
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
-    def check(self, row: RowLike) -> Values:
+    def check(self, row: RowLike, old: Values | None = None, *, as_is: bool = False) -> Values:
         """Return the values to store, or raise ``SchemaValidationError`` with every bad field.
 
-        Raises ``TypeError`` for what is no row.
+        ``old`` are the values of the row that this one replaces; ``as_is`` is for a row that was stored before, as in
+        ``RowChecker.check``. Raises ``TypeError`` for what is no row.
         """
         columns = columns_of(row)
         try:
             if self._checker is not None:
-                return self._checker.check(columns)
+                return self._checker.check(columns, old, as_is=as_is)
             return (check_columns(columns),)
         except SchemaValidationError as error:
             raise self.refusal(error) from None
@@ -130,13 +133,50 @@ class TableBinding:
         """Do the same for a row that is going to be inserted."""
         return self.check(row)
 
-    def check_many(self, given: Sequence[RowLike], *, first_number: int) -> Sequence[Values]:
+    def restamp(self, values: Values, old: Values) -> Values:
+        """Return the values of a checked row which, as it turned out, replaces one."""
+        try:
+            return values if self._checker is None else self._checker.restamp(values, old)
+        except SchemaValidationError as error:
+            raise self.refusal(error) from None
+
+    def check_changes(self, changes: Mapping[str, object]) -> None:
+        """Raise ``SchemaValidationError`` for changes of columns that a program cannot set."""
+        rules = None if self._checker is None else self._checker.rules
+        if rules is None or rules.made.isdisjoint(changes):
+            return
+        message = "is made by the table, and cannot be changed"
+        errors = [FieldError(name, "made", message, changes[name]) for name in changes if name in rules.made]
+        raise self.refusal(SchemaValidationError("The columns cannot be changed", errors=errors))
+
+    def require_version(self, key: bytes, values: Values, wanted: object) -> None:
+        """Raise ``VersionConflictError`` unless a row has this version, and ``UsageError`` where rows have none."""
+        if type(wanted) is not int:
+            raise UsageError("The if_version must be an integer: the version that a row was read with")
+        name = None if self.schema is None else self.schema.roles.get("version")
+        if name is None:
+            raise UsageError(
+                f"The rows of table {self.name!r} have no version to compare",
+                hint="declare one: version=IntegerField(version=True)",
+            )
+        version = self.stored_value_getter(name)(values) or 0  # null in a row that is older than the field
+        if version != wanted:
+            raise VersionConflictError(
+                f"A row of table {self.name!r} has been written since it had the version asked for",
+                hint="read it again, and decide anew",
+                table=self.name,
+                id=self.id_of(key),
+                version=version,
+                if_version=wanted,
+            )
+
+    def check_many(self, given: Sequence[RowLike], *, first_number: int, as_is: bool = False) -> Sequence[Values]:
         """Check rows to insert. ``first_number`` is the place of the first one in what the caller inserts."""
         is_plain = set(map(type, given)) == {dict}  # 20 ns a row; asking each costs 60
         rows = cast("Sequence[Mapping[str, object]]", given) if is_plain else list(map(columns_of, given))
         try:
             if self._checker is not None:
-                return self._checker.check_many(rows)
+                return self._checker.check_many(rows, as_is=as_is)
         except SchemaValidationError as error:
             raise self.refusal(error, row_number=first_number + error.facts["row_number"]) from None  # type: ignore[operator]  # an int, by contract
         checked: list[Values] = []

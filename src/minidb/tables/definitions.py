@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 from minidb.conditions.document import from_document, to_document
 from minidb.conditions.predicate import Condition
@@ -13,6 +13,9 @@ from minidb.encoding.rows import encode_document
 from minidb.engines.port import Space
 from minidb.exceptions import CorruptionError
 from minidb.schema import Schema
+
+_CODE: Final = frozenset({"validators", "default_factory", "computed"})
+"""Options of a field that are code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +211,10 @@ class TableDefinition:
 
     @property
     def fields_with_code(self) -> tuple[str, ...]:
-        """The fields whose validators or default factory were not stored."""
-        fields = [] if self.schema_document is None else self.schema_document["fields"]
-        return tuple(one["name"] for one in fields if "validators" in one or "default_factory" in one)
+        """The fields whose code was not stored; ``"row"`` stands for checks of whole rows."""
+        document = {"fields": []} if self.schema_document is None else self.schema_document
+        fields = [one["name"] for one in document["fields"] if not one.keys().isdisjoint(_CODE)]
+        return (*fields, "row") if document.get("checks") else tuple(fields)
 
     @property
     def primary_key(self) -> tuple[str, ...]:

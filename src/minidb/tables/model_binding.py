@@ -55,29 +55,25 @@ class ModelBinding(TableBinding):
 
     # --- rows that are given ------------------------------------------------------------------------------------------
 
-    def check(self, row: RowLike) -> Values:
+    def check(self, row: RowLike, old: Values | None = None, *, as_is: bool = False) -> Values:
         assert self._checker is not None, "a model has a schema"
+        if type(row) is not self._shape.model or as_is:
+            return super().check(self._columns_of(row), old, as_is=as_is)
         try:
-            if type(row) is self._shape.model:
-                return self._checker.check_values(self._rows.get_values(row))
-            columns = self._columns_of(row)
-            values = self._checker.check(columns)
-            if self._shape.runs_code and not self._shape.has_made(row):
-                self._require_agreement(values)
+            return self._checker.check_values(self._rows.get_values(row), old)
         except SchemaValidationError as error:
             raise self.refusal(error) from None
-        return values
 
     def check_new(self, row: RowLike) -> Values:
         self._require_new(row, None)
         return self.check(row)
 
-    def check_many(self, given: Sequence[RowLike], *, first_number: int) -> Sequence[Values]:
+    def check_many(self, given: Sequence[RowLike], *, first_number: int, as_is: bool = False) -> Sequence[Values]:
         assert self._checker is not None, "a model has a schema"
         for number, row in enumerate(given, first_number) if self._id_name is not None else ():
             self._require_new(row, number)
         if self._shape.is_mapping:
-            return super().check_many(list(map(self._columns_of, given)), first_number=first_number)
+            return super().check_many(list(map(self._columns_of, given)), first_number=first_number, as_is=as_is)
         if set(map(type, given)) != {self._shape.model}:
             return [self._check_one(row, number) for number, row in enumerate(given, first_number)]
         try:
@@ -112,13 +108,6 @@ class ModelBinding(TableBinding):
         if self._id_name is not None and self._id_name in columns:
             columns = {name: value for name, value in columns.items() if name != self._id_name}
         return columns
-
-    def _require_agreement(self, values: Values) -> None:
-        """Let the model's own code look at columns of which no object has been made."""
-        errors: list[FieldError] = []
-        self._shape.make_checked(self.columns(values), "row", errors)
-        if errors:
-            raise SchemaValidationError("The row is none of the model", errors=errors)
 
     # --- rows that are found ------------------------------------------------------------------------------------------
 

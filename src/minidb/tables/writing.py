@@ -119,18 +119,23 @@ def insert_entries(
             raise _unique_violation(table, index, values, entry_key, holder=row_key if holder is None else holder)
 
 
-def update(session: WriteSession, table: TableBinding, row_id: object, changes: Columns) -> tuple[bytes, Values]:
-    """Change columns of a row; return its key and its new stored values."""
-    key, old = _stored(session, table, row_id)
+def update(
+    session: WriteSession, table: TableBinding, row_id: object, changes: Columns, if_version: int | None = None
+) -> tuple[bytes, Values]:
+    """Change columns of a row, if it has a version; return its key and its new stored values."""
+    key, old = _stored(session, table, row_id, if_version)
+    table.check_changes(changes)
     columns = table.columns(old)
     columns.update(changes)
-    return key, _rewrite(session, table, key, old, table.check(columns))
+    return key, _rewrite(session, table, key, old, table.check(columns, old))
 
 
-def replace(session: WriteSession, table: TableBinding, row_id: object, row: RowLike) -> tuple[bytes, Values]:
-    """Put another row in a row's place; return its key and its new stored values."""
-    key, old = _stored(session, table, row_id)
-    return key, _rewrite(session, table, key, old, table.check(row))
+def replace(
+    session: WriteSession, table: TableBinding, row_id: object, row: RowLike, if_version: int | None = None
+) -> tuple[bytes, Values]:
+    """Put another row in a row's place, if that has a version; return its key and its new stored values."""
+    key, old = _stored(session, table, row_id, if_version)
+    return key, _rewrite(session, table, key, old, table.check(row, old))
 
 
 def upsert(session: WriteSession, table: TableBinding, row: RowLike) -> Any:  # Any: an id
@@ -140,13 +145,14 @@ def upsert(session: WriteSession, table: TableBinding, row: RowLike) -> Any:  # 
     data = session.bytes.get(table.space, key)
     if data is None:
         return _insert(session, table, values)
-    _rewrite(session, table, key, table.values_at(key, data), values)
+    old = table.values_at(key, data)
+    _rewrite(session, table, key, old, table.restamp(values, old))
     return table.id_of(key)
 
 
-def delete(session: WriteSession, table: TableBinding, row_id: object) -> None:
-    """Delete a row."""
-    key, old = _stored(session, table, row_id)
+def delete(session: WriteSession, table: TableBinding, row_id: object, if_version: int | None = None) -> None:
+    """Delete a row, if it has a version."""
+    key, old = _stored(session, table, row_id, if_version)
     _delete(session, table, key, old)
 
 
@@ -172,12 +178,17 @@ def clear(session: WriteSession, table: TableBinding) -> None:
         session.bytes.clear(index.space)
 
 
-def _stored(session: WriteSession, table: TableBinding, row_id: object) -> tuple[bytes, Values]:
+def _stored(
+    session: WriteSession, table: TableBinding, row_id: object, if_version: int | None = None
+) -> tuple[bytes, Values]:
     key = table.key_of_id(row_id)
     data = None if key is None else session.bytes.get(table.space, key)
     if key is None or data is None:
         raise table.not_found(row_id)
-    return key, table.values_at(key, data)
+    values = table.values_at(key, data)
+    if if_version is not None:
+        table.require_version(key, values, if_version)
+    return key, values
 
 
 def _rewrite(session: WriteSession, table: TableBinding, key: bytes, old: Values, new: Values) -> Values:
