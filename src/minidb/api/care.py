@@ -176,8 +176,8 @@ class Care(HistoryKeeping):
         The backup is checked, and then all that was restored verified, before the database is there: whole, or not at
         all. With ``overwrite`` it takes the place of one that is there, which nobody may have open, at one moment.
         A backup may come from anybody; ``max_size_bytes`` limits what it may take on disk, and without it, one that
-        unpacks to more than 1 GiB and 100 times its size is refused. Raises ``BackupError`` naming the place that is wrong,
-        ``EngineUnavailableError``, or ``StorageFullError``.
+        unpacks to more than 1 GiB and 100 times its size is refused. Raises ``BackupError`` naming the place that is
+        wrong, ``EngineUnavailableError``, or ``StorageFullError``.
 
         ``source`` may be a list, a whole backup and the increments that follow it, or a folder of backups. ``at``, the
         number of a commit or a datetime with a time zone, ends with the last commit by then; a clock that went back
