@@ -775,7 +775,7 @@ def _interrupt(work: Callable[[], object], after_s: float) -> None:
 
     former = signal.signal(signal.SIGALRM, handle)
     try:
-        signal.setitimer(signal.ITIMER_REAL, after_s, 0.05)  # again: one that hits a finaliser is lost
+        signal.setitimer(signal.ITIMER_REAL, after_s, 1.0)  # again: one that hits a finaliser is lost
         while True:
             work()
     except _Interrupt:
