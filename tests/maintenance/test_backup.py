@@ -10,6 +10,7 @@ import json
 import os
 import random
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -183,7 +184,8 @@ def test_a_backup_is_what_is_committed(database: MiniDB, tmp_path: Path) -> None
 # --- while others write -----------------------------------------------------------------------------------------------
 
 
-def test_a_backup_under_writers_is_one_moment(folder_database: MiniDB, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [6, pytest.param(100, marks=pytest.mark.slow)])
+def test_a_backup_under_writers_is_one_moment(folder_database: MiniDB, tmp_path: Path, rounds: int) -> None:
     """Four threads move amounts between accounts and count what they do; each moment has one sum and one ledger."""
     accounts = folder_database.create_table("accounts")
     ids = accounts.insert_many({"balance": 100} for _ in range(8))
@@ -203,21 +205,21 @@ def test_a_backup_under_writers_is_one_moment(folder_database: MiniDB, tmp_path:
     threads = [threading.Thread(target=move, args=(seed,)) for seed in range(4)]
     for thread in threads:
         thread.start()
+    lengths = []
     try:
-        taken = [backed_up(folder_database) for _ in range(6)]
+        for number in range(rounds):
+            with restored(backed_up(folder_database), tmp_path / f"copy {number}") as copy:
+                balances = dict.fromkeys(ids, 100)
+                for entry in copy.get_table("ledger").scan():
+                    balances[entry["from"]] -= entry["amount"]
+                    balances[entry["to"]] += entry["amount"]
+                assert {row.id: row["balance"] for row in copy.get_table("accounts").scan()} == balances
+                lengths.append(copy.get_table("ledger").count())
+            shutil.rmtree(tmp_path / f"copy {number}")
     finally:
         stop.set()
         for thread in threads:
             thread.join()
-    lengths = []
-    for number, data in enumerate(taken):
-        with restored(data, tmp_path / f"copy {number}") as copy:
-            balances = dict.fromkeys(ids, 100)
-            for entry in copy.get_table("ledger").scan():
-                balances[entry["from"]] -= entry["amount"]
-                balances[entry["to"]] += entry["amount"]
-            assert {row.id: row["balance"] for row in copy.get_table("accounts").scan()} == balances
-            lengths.append(copy.get_table("ledger").count())
     assert lengths == sorted(lengths)
     assert lengths[-1] > 0
 

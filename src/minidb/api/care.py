@@ -174,8 +174,8 @@ class Care(HistoryKeeping):
         """Make a database at ``target`` of a backup: a path, or a binary file object; return what it says of itself.
 
         The backup is checked, and then all that was restored verified, before the database is there: whole, or not at
-        all. With ``overwrite`` it takes the place of one that is there, which nobody may have open, at one moment.
-        A backup may come from anybody; ``max_size_bytes`` limits what it may take on disk, and without it, one that
+        all. With ``overwrite`` it takes the place of one that is there, which nobody may have open, at one moment. A
+        backup may come from anybody; ``max_size_bytes`` limits what it may take on disk. Without it, a backup that
         unpacks to more than 1 GiB and 100 times its size is refused. Raises ``BackupError`` naming the place that is
         wrong, ``EngineUnavailableError``, or ``StorageFullError``.
 
