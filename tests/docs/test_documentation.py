@@ -18,6 +18,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
+import uuid
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.postgres_server import Server
 
 import minidb
 
@@ -174,6 +176,35 @@ def test_every_block_of_the_page_runs(
     if "DATABASE_URL" in page.read_text():
         monkeypatch.setenv("DATABASE_URL", request.getfixturevalue("postgres_url"))
     run_page(page, tmp_path, programs, monkeypatch)
+
+
+ON_A_SERVER = [
+    "README.md",
+    "docs/tutorial.md",
+    *(f"docs/how-to/{topic}.md" for topic in ("errors-and-logging", "indexes", "mappings", "queries", "transactions")),
+]
+"""Pages whose programs run on a server too, with only the path changed."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ON_A_SERVER)
+def test_the_programs_of_the_page_run_on_a_server_with_only_the_path_changed(
+    name: str, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch, postgres_server: Server
+) -> None:
+    text = (REPOSITORY / name).read_text()
+    folders = sorted(set(re.findall(r'MiniDB\("([^":]+)"', text)))
+    assert folders, "the page opens a database"
+    urls = {folder: postgres_server.url(f"docs_{uuid.uuid4().hex}") for folder in folders}
+    try:
+        for folder, url in urls.items():
+            text = text.replace(f'MiniDB("{folder}"', f'MiniDB("{url}"')
+        page = tmp_path / "page.md"
+        page.write_text(re.sub(r"^( *)```console$", r"\1```text", text, flags=re.MULTILINE))
+        run_page(page, tmp_path, programs, monkeypatch)
+        assert not [folder for folder in folders if (tmp_path / folder).exists()]
+    finally:
+        for url in urls.values():
+            postgres_server.drop(url.partition("minidb_schema=")[2])
 
 
 def test_the_pages_link_to_files_that_are_there() -> None:
