@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -442,3 +443,57 @@ def test_an_index_of_a_renamed_field_is_asked_for_by_its_new_name(database: Mini
     database.table("t", Schema(b=IntegerField(), a=IntegerField(index=True)))
     assert [index.name for index in database.indexes("t")] == ["b", "a"]
     assert table.count() == 0
+
+
+DYING = """
+import os, signal, sys
+from minidb import MiniDB
+from minidb.schema import FloatField, IntegerField, Schema, StringField
+
+die_at, begun = int(sys.argv[2]), 0
+with MiniDB(sys.argv[1]) as db:
+    begin = db.engine.begin_write
+    def dying(original):
+        def call(*arguments, **named):
+            global begun
+            begun += 1
+            if begun == die_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return original(*arguments, **named)
+        return call
+    def begin_write(*arguments):
+        transaction = begin(*arguments)
+        for name in ("commit", "put_many", "create_space", "drop_space"):
+            setattr(transaction, name, dying(getattr(transaction, name)))
+        return transaction
+    db.engine.begin_write = begin_write
+    new = Schema(m=FloatField(index=True, renamed_from="n"), x=StringField(default="y", index=True))
+    db.table("t", new, drop_fields=["gone"])
+"""
+
+
+@pytest.mark.slow
+def test_a_program_that_is_killed_anywhere_in_a_change_loses_nothing(database_path: Path) -> None:
+    with MiniDB(database_path, durability="none") as database:
+        old = Schema(n=IntegerField(index=True), gone=StringField(index=True))
+        database.table("t", old).insert_many({"n": n, "gone": "g"} for n in range(50))
+    before = [{"n": n, "gone": "g"} for n in range(50)]
+    after = [{"m": float(n), "x": "y"} for n in range(50)]
+    died = 0
+    while True:
+        program = subprocess.run(
+            [sys.executable, "-c", DYING, database_path, str(died + 1)], capture_output=True, text=True, check=False
+        )
+        with MiniDB(database_path, durability="none") as database:
+            check_consistency(database)
+            assert database.verify().ok
+            table = database.get_table("t")
+            rows = [row.columns for row in table]
+            assert rows in (before, after)
+            if program.returncode == 0:
+                assert rows == after
+                assert table.find(m=7.0, x="y", require_index=True).count() == 1
+                break
+        assert program.returncode == -signal.SIGKILL, program.stderr
+        died += 1
+    assert died > 5

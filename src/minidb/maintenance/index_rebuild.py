@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from minidb.engines.port import Engine, Pair
+from minidb.engines.port import Engine, Pair, Space
 from minidb.exceptions import CorruptionError, MiniDBError
 from minidb.maintenance.expected import UNFIT, entries_of, entries_of_all
 from minidb.maintenance.filling import writing
@@ -26,13 +26,16 @@ _SPACE_NAME: Final = re.compile("index/[0-9]{1,20}")
 def build_indexes(engine: Engine) -> None:
     """Make the spaces and entries of all indexes. REQUIRES that there are none.
 
-    An index that was being built is forgotten: whoever asks for it again begins anew.
+    An index that was being built is forgotten, and so is a migration step that was begun: whoever asks for it again
+    begins anew.
     """
     tables = _tables(engine)
     with writing(engine) as transaction:
         for table in tables:
-            if len(table.written_indexes) > len(table.indexes):
+            if _built(table.definition) != table.definition:
                 catalogs.store(transaction, _built(table.definition))
+                for space in _spaces_of_step(table.definition) & set(transaction.spaces()):
+                    transaction.drop_space(space)
             for index in table.indexes:
                 transaction.create_space(index.space)
     for table in tables:
@@ -53,7 +56,7 @@ def _tables(engine: Engine) -> list[TableBinding]:
     for definition in definitions:
         spaces = [index.space for index in _built(definition).indexes]
         if (
-            definition.indexes
+            (definition.indexes or definition.rewriting is not None)
             and definition.space in owned
             and all(map(_SPACE_NAME.fullmatch, spaces))
             and len(owned.union(spaces)) == len(owned) + len(spaces)
@@ -65,8 +68,14 @@ def _tables(engine: Engine) -> list[TableBinding]:
 
 
 def _built(definition: TableDefinition) -> TableDefinition:
-    """Return a definition without the indexes that are being built."""
-    return replace(definition, indexes=tuple(index for index in definition.indexes if not index.is_building))
+    """Return a definition without the indexes that are being built, and without a step that was begun."""
+    indexes = tuple(index for index in definition.indexes if not index.is_building)
+    return replace(definition, indexes=indexes, rewriting=None)
+
+
+def _spaces_of_step(definition: TableDefinition) -> set[Space]:
+    rewriting = definition.rewriting
+    return set() if rewriting is None else {rewriting.target.space, rewriting.progress_space}
 
 
 def _bound(definition: TableDefinition) -> TableBinding | None:

@@ -52,10 +52,15 @@ class _Salvage:
         with writing(self._engine) as transaction:
             catalogs.initialise(transaction, __version__)
             for definition in definitions:
-                transaction.create_space(definition.space)
+                spaces = {definition.space}
+                if isinstance(definition, TableDefinition):
+                    spaces.add(definition.ids_space)
+                for space in sorted(spaces):
+                    transaction.create_space(space)
                 catalogs.store(transaction, definition)
-            ids = [one.id for one in definitions]
-            ids += [index.id for one in definitions if isinstance(one, TableDefinition) for index in one.indexes]
+            ids = [
+                number for one in definitions for number in (one.ids if isinstance(one, TableDefinition) else [one.id])
+            ]
             catalogs.keep_ids(transaction, max(ids, default=0))
         for definition in definitions:
             if isinstance(definition, TableDefinition):
@@ -104,7 +109,7 @@ class _Salvage:
                 self._owned.add(index.space)
                 kept.append(index)
         self._salvaged.lost_definitions += len(built) - len(kept)
-        usable = replace(definition, indexes=tuple(kept))
+        usable = replace(definition, indexes=tuple(kept), rewriting=None)
         TableBinding(usable, usable.schema)
         return usable
 

@@ -15,8 +15,8 @@ Numbers rule. Times rise with them also when a clock goes back: a time is then a
 chain tells histories apart: two have equal chains at a number only if they are the same up to there, so that the
 backups of two databases cannot be mixed, nor those of two copies of one that went on apart.
 
-Not in a record are index entries, which follow from the rows, how far an index that is being built has come, and the
-history itself.
+Not in a record are index entries, which follow from the rows, how far an index that is being built or a migration step
+has come, and the history itself.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _KEY: Final = Struct(">cQL")
 _POINT: Final = Struct(">QQ16s")
 CHAIN_BYTES: Final = 16
 _MOST_TRIMMED: Final = 10_000
-_NOT_RECORDED: Final = ("index/", "building/")
+_NOT_RECORDED: Final = ("index/", "building/", "rewriting/")
 
 
 @dataclass(frozen=True, slots=True)
