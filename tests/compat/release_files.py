@@ -3,8 +3,8 @@
     python -m tests.compat.release_files 0.1.0
 
 writes ``tests/compat/releases/0.1.0`` by the version at hand: a database in a folder, packed, with each type of field
-and each kind of index; a backup of it; a dump. It is run once for a release, and its files never change. What is in them
-is said here: rows may be added, under new names of tables, for what later versions can store.
+and each kind of index; a backup of it; a dump. It is run once for a release, and its files never change. What is in
+them is said here: rows may be added, under new names of tables, for what later versions can store.
 """
 
 from __future__ import annotations
