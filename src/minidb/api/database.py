@@ -164,7 +164,7 @@ class MiniDB(Care):
                 _log.info("table created", extra={"table": name})
                 return []
             if not if_not_exists:
-                if self._has_made(existing.id) or not _are_alike(existing.schema, schema):
+                if self._has_made(existing.id) or not schema_changes.are_alike(existing.schema, schema):
                     raise TableExistsError(
                         f"There is already a table named {name!r}",
                         hint="get it with db.get_table or db.table, or pass if_not_exists=True",
@@ -581,12 +581,6 @@ class MiniDB(Care):
         self._catalog_lock = threading.Lock()
         self.open_snapshots = OpenSnapshots(self.options.snapshot_warning_s)
         self.connection_pool.forget_parent()
-
-
-def _are_alike(stored: Schema | None, given: Schema | None) -> bool:
-    if stored is None or given is None:
-        return stored is given
-    return stored.row_identity == given.row_identity
 
 
 _open_databases: weakref.WeakSet[MiniDB] = weakref.WeakSet()

@@ -27,6 +27,13 @@ from minidb.tables.session import WriteSession, require_settled
 _log = logging.getLogger("minidb")
 
 
+def are_alike(stored: Schema | None, given: Schema | None) -> bool:
+    """Tell whether rows are the same to two schemas, or to none."""
+    if stored is None or given is None:
+        return stored is given
+    return stored.row_identity == given.row_identity
+
+
 def attach_schema(
     known: Catalog, name: str, schema: Schema | None, drop_fields: Collection[str] = ()
 ) -> Catalog | None:
