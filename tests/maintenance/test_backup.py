@@ -15,6 +15,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -205,6 +206,8 @@ def test_a_backup_under_writers_is_one_moment(folder_database: MiniDB, tmp_path:
     threads = [threading.Thread(target=move, args=(seed,)) for seed in range(4)]
     for thread in threads:
         thread.start()
+    while not ledger.count():
+        time.sleep(0.001)
     lengths = []
     try:
         for number in range(rounds):
