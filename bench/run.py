@@ -86,12 +86,14 @@ def measure(
     names = ("--workloads", ",".join(wanted))
 
     def run_one(rival: str, count: int) -> list[dict[str, Any]]:  # Any: the worker's JSON, of each phase
-        with make_folder() as folder, make_folder() as folder_of_two_indexes:
+        with make_folder() as folder, make_folder() as folder_of_two_indexes, make_folder() as covered_folder:
             options = ("--rival", rival, "--rows", str(count), "--folder")
             filled = work("fill", *options, folder)
             outcomes = [filled, work("use", *options, folder, "--first-id", str(filled["first_id"]), *names)]
             if any(workload.name in wanted for workload in workloads.QUERYING):
                 outcomes.append(work("query", *options, folder_of_two_indexes, *names))
+            if any(workload.name in wanted for workload in workloads.COVERING):
+                outcomes.append(work("cover", *options, covered_folder, *names))
         return outcomes
 
     for rival in rivals:  # compiles what a rival imports, and shows early who cannot run at all

@@ -1,8 +1,8 @@
-"""One process of a benchmark: one rival, one database, one of three phases. Prints its samples as JSON.
+"""One process of a benchmark: one rival, one database, one of four phases. Prints its samples as JSON.
 
 ``fill`` makes the database, so that the peak of its memory is that of the bulk insert alone; ``use`` opens it in a
 fresh process, checks the answers, and measures what needs one index. ``query`` makes a database with two indexes, in an
-empty folder, and does the same with the rest.
+empty folder, and does the same with what needs these; ``cover`` does so with two indexes that hold the rows.
 """
 
 from __future__ import annotations
@@ -89,12 +89,15 @@ def use(rival_name: str, folder: Path, count: int, first_id: int, wanted: set[st
     return {"digest": digest, "samples": samples}
 
 
-def query(rival_name: str, folder: Path, count: int, wanted: set[str]) -> dict[str, object]:
-    """Make a database with a second index, open it anew, check the answers, and measure the wanted workloads."""
+def query(rival_name: str, folder: Path, count: int, wanted: set[str], *, is_covered: bool) -> dict[str, object]:
+    """Make a database with two indexes, open it anew, check the answers, and measure the wanted workloads."""
     rival_type = adapters.load_rival(rival_name)
     rival = rival_type(folder, create=True)
     first_id = rival.insert_all(count)
-    rival.index_ages()
+    if is_covered:
+        rival.cover()
+    else:
+        rival.index_ages()
     rival.close()
 
     rival = rival_type(folder, create=False)
@@ -102,10 +105,10 @@ def query(rival_name: str, folder: Path, count: int, wanted: set[str]) -> dict[s
     digest = check_queries(rival, plan)
     samples = {
         workload.name: measure(rival, plan)
-        for workload, measure in workloads.QUERYING.items()
+        for workload, measure in (workloads.COVERING if is_covered else workloads.QUERYING).items()
         if workload.name in wanted
     }
-    counts = [inserted(plan) for name, inserted in workloads.INSERTED.items() if name in wanted]
+    counts = [inserted(plan) for name, inserted in workloads.INSERTED.items() if name in samples]
     if counts:
         check_more_inserts(rival, plan, counts)
     rival.close()
@@ -115,7 +118,7 @@ def query(rival_name: str, folder: Path, count: int, wanted: set[str]) -> dict[s
 def main() -> None:
     """Run one phase, as ``bench.run`` asks."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("phase", choices=("fill", "use", "query"))
+    parser.add_argument("phase", choices=("fill", "use", "query", "cover"))
     parser.add_argument("--rival", required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--rows", type=int, required=True)
@@ -127,7 +130,8 @@ def main() -> None:
     elif options.phase == "use":
         outcome = use(options.rival, options.folder, options.rows, options.first_id, set(options.workloads.split(",")))
     else:
-        outcome = query(options.rival, options.folder, options.rows, set(options.workloads.split(",")))
+        wanted = set(options.workloads.split(","))
+        outcome = query(options.rival, options.folder, options.rows, wanted, is_covered=options.phase == "cover")
     json.dump(outcome, sys.stdout)
 
 

@@ -208,6 +208,18 @@ QUERY_COUNT: Final = Workload(
     is_more_better=True,
     does="count the rows with city = x",
 )
+COVERING_EQUAL: Final = Workload(
+    name="covering_equal",
+    unit="queries/s",
+    is_more_better=True,
+    does="`query_equal` by an index that holds the rows (sqlite3: an index on the city and all other columns)",
+)
+COVERING_RANGE: Final = Workload(
+    name="covering_range",
+    unit="queries/s",
+    is_more_better=True,
+    does="`query_range` by an index that holds the rows (sqlite3: as above, on the age)",
+)
 DURABLE_COMMITS: Final = {
     threads: Workload(
         name=f"durable_commits_{threads}",
@@ -369,7 +381,10 @@ QUERYING: Final[dict[Workload, Measurement]] = {
 }
 """Measured, in this order, in a process that makes a database with a second index."""
 
-WORKLOADS: Final = (*FILLING, IMPORT_OPEN_READ, OPEN_READ, *USING, *QUERYING)
+COVERING: Final[dict[Workload, Measurement]] = {COVERING_EQUAL: _query_equal, COVERING_RANGE: _query_range}
+"""Measured, in this order, in a process that makes a database with two covering indexes and no others."""
+
+WORKLOADS: Final = (*FILLING, IMPORT_OPEN_READ, OPEN_READ, *USING, *QUERYING, *COVERING)
 INSERTED: Final[dict[str, Callable[[Plan], int]]] = {
     **{workload.name: lambda plan: plan.shared_commits for workload in DURABLE_COMMITS.values()},
     DURABLE_COMMIT_TAIL.name: lambda plan: plan.lone_commits,

@@ -54,20 +54,25 @@ class Adapter:
 
     def _open(self, *, create: bool, metasync: bool) -> None:
         self._environment = lmdb.open(
-            str(self._folder), map_size=MAP_SIZE_BYTES, max_dbs=3, create=create, readahead=False, metasync=metasync
+            str(self._folder), map_size=MAP_SIZE_BYTES, max_dbs=5, create=create, readahead=False, metasync=metasync
         )
         self._users = self._environment.open_db(b"users", create=create)
         # One key for each city; its values are the ids, sorted and of one size.
         self._cities = self._environment.open_db(b"cities", create=create, dupsort=True, dupfixed=True)
         # The same for each age, in a byte; None until it is made.
-        self._ages: Any = None if create else self._open_ages(create=False)
+        self._ages: Any = None if create else self._open_database(b"ages", has_ids=True)
+        # The same two with the rows in them: a city or an age, and the id, lead to the row.
+        self._rows_by_city: Any = None if create else self._open_database(b"rows by city")
+        self._rows_by_age: Any = None if create else self._open_database(b"rows by age")
         with self._environment.begin(db=self._users) as transaction:
             cursor = transaction.cursor()
             self._next_id: int = _unpack_id(cursor.key())[0] + 1 if cursor.last() else 1
 
-    def _open_ages(self, *, create: bool) -> Any:  # Any: py-lmdb's handle
+    def _open_database(
+        self, name: bytes, *, create: bool = False, has_ids: bool = False
+    ) -> Any:  # Any: py-lmdb's handle
         try:
-            return self._environment.open_db(b"ages", create=create, dupsort=True, dupfixed=True)
+            return self._environment.open_db(name, create=create, dupsort=has_ids, dupfixed=has_ids)
         except lmdb.NotFoundError:
             return None
 
@@ -162,12 +167,31 @@ class Adapter:
         self._open(create=False, metasync=False)
 
     def index_ages(self) -> None:
-        self._ages = self._open_ages(create=True)
+        self._ages = self._open_database(b"ages", create=True, has_ids=True)
         with self._environment.begin(write=True) as transaction:
             for key, value in transaction.cursor(self._users):
                 transaction.put(_pack_age(_decode(value).age), key, db=self._ages)
 
+    def cover(self) -> None:
+        self.index_ages()
+        self._rows_by_city = self._open_database(b"rows by city", create=True)
+        self._rows_by_age = self._open_database(b"rows by age", create=True)
+        with self._environment.begin(write=True) as transaction:
+            for key, value in transaction.cursor(self._users):
+                user = _decode(value)
+                transaction.put(user.city.encode() + key, value, db=self._rows_by_city)
+                transaction.put(_pack_age(user.age) + key, value, db=self._rows_by_age)
+
+    def _covered(self, database: Any, start: bytes, stop: bytes, limit: int | None) -> list[Answer]:  # Any: as above
+        with self._environment.begin(database) as transaction:
+            cursor = transaction.cursor()
+            cursor.set_range(start)
+            entries = takewhile((stop,).__gt__, islice(cursor.iternext(), limit))
+            return [(_unpack_id(key[-_ID.size :])[0], _decode(value)) for key, value in entries]
+
     def find_in_city(self, city: str, limit: int | None = None) -> Sequence[Answer]:
+        if self._rows_by_city is not None:  # no id begins with this byte
+            return self._covered(self._rows_by_city, city.encode(), city.encode() + b"\xff", limit)
         if limit is None:
             return self.rows_in_city(city)
         with self._environment.begin() as transaction:
@@ -181,6 +205,8 @@ class Adapter:
             return cursor.count() if cursor.set_key(city.encode()) else 0
 
     def find_by_ages(self, low: int, high: int, limit: int) -> Sequence[Answer]:
+        if self._rows_by_age is not None:
+            return self._covered(self._rows_by_age, _pack_age(low), _pack_age(high + 1), limit)
         with self._environment.begin() as transaction:
             cursor = transaction.cursor(self._ages)
             cursor.set_range(_pack_age(low))

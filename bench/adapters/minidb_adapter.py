@@ -93,6 +93,11 @@ class Adapter:
     def index_ages(self) -> None:
         self._database.create_index("users", "age")
 
+    def cover(self) -> None:
+        self._database.drop_index("users", "city")
+        self._database.create_index("users", "city", include="*")
+        self._database.create_index("users", "age", include="*")
+
     def find_in_city(self, city: str, limit: int | None = None) -> Sequence[Answer]:
         return self._users.find(city=city).limit(limit).all()
 

@@ -21,7 +21,8 @@ class Rival(Protocol):
     REQUIRES a folder that is there and is empty for ``create=True``.
     GUARANTEES that what a method calls a transaction is durable, power failures included, when the method returns; that
     each row is checked (types, length of the name, age >= 0) before it is stored; that one index, on the city, is kept
-    with the rows, and one on the age from ``index_ages`` on; and that ids are consecutive within one bulk insert.
+    with the rows, and one on the age from ``index_ages`` or
+    ``cover`` on; and that ids are consecutive within one bulk insert.
     """
 
     version: str
@@ -85,6 +86,10 @@ class Rival(Protocol):
 
     def index_ages(self) -> None:
         """Make a second index, on the age."""
+        ...
+
+    def cover(self) -> None:
+        """Make the index on the city, and one on the age, such that a query reads whole rows from it alone."""
         ...
 
     def find_in_city(self, city: str, limit: int | None = None) -> Sequence[Answer]:

@@ -132,6 +132,11 @@ class Adapter:
     def index_ages(self) -> None:
         self._execute(CREATE_AGE_INDEX)
 
+    def cover(self) -> None:
+        self._execute("DROP INDEX users_city")
+        self._execute("CREATE INDEX users_city ON users (city, id, name, age, score, active)")
+        self._execute("CREATE INDEX users_age ON users (age, id, name, city, score, active)")
+
     def find_in_city(self, city: str, limit: int | None = None) -> Sequence[Answer]:
         if limit is None:
             return self._execute(BY_CITY, (city,)).fetchall()

@@ -73,7 +73,7 @@ def _check_index(
     where = f"{table.name}.{index.definition.name}"
     # One by one, as a single insert makes them: what many rows share in writing must not show.
     expected = [
-        (index.entry(fields, key), fields, key)
+        (index.entry(fields, key, data), fields, key)
         for key, data in rows.items()
         for fields in _fields_of(table, index, data)
     ]
@@ -99,7 +99,7 @@ def _check_building(
     where = f"{table.name}.{index.definition.name}, which is being built"
     last = progress.get(b"at", bytes(8))[8:]
     wanted = {
-        (index.entry(fields, key), key) for key, data in rows.items() for fields in _fields_of(table, index, data)
+        (index.entry(fields, key, data), key) for key, data in rows.items() for fields in _fields_of(table, index, data)
     }
     _require(entries.items() <= {entry for entry, _ in wanted}, f"{where}: entries belong to no row")
     missing = {entry for entry, key in wanted if key <= last} - entries.items()

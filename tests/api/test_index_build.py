@@ -80,6 +80,7 @@ CHANGES = st.tuples(
             {"fields": ("n",), "unique": True},
             {"fields": ("tags",), "unique": True},
             {"fields": ("tags", "n"), "where": where("n") >= 4},
+            {"fields": ("n",), "include": "*"},
             {"fields": ("n",), "unique": True, "where": where("n") < 8},
         ]
     ),

@@ -17,6 +17,7 @@ from bench import adapters, report, rows, workloads
 from bench.adapters.limit_adapter import Adapter as LimitAdapter
 from bench.adapters.minidb_adapter import Adapter as MiniDBAdapter
 from bench.adapters.port import Answer, Rival
+from bench.adapters.sqlite3_adapter import BY_AGES, BY_CITY
 from bench.adapters.sqlite3_adapter import Adapter as SqliteAdapter
 from bench.answers import (
     WrongAnswerError,
@@ -130,6 +131,29 @@ def test_the_rivals_agree_about_queries_and_what_is_inserted_beside(tmp_path: Pa
             rival.insert_each(plan.count, plan.lone_commits)
             check_more_inserts(rival, plan, [plan.shared_commits, plan.lone_commits])
     assert len(digests) == 1
+
+
+def test_the_rivals_agree_about_queries_by_covering_indexes(tmp_path: Path) -> None:
+    digests = set()
+    for name in adapters.NAMES:
+        folder = tmp_path / name
+        folder.mkdir()
+        with filled(adapters.load_rival(name), folder) as (rival, plan):
+            rival.cover()
+            digests.add(check_queries(rival, plan))
+    assert len(digests) == 1
+
+
+def test_covering_means_that_no_table_is_read(tmp_path: Path) -> None:
+    minidb, sqlite = MiniDBAdapter(tmp_path, create=True), SqliteAdapter(tmp_path, create=True)
+    minidb.cover()
+    sqlite.cover()
+    assert minidb._users.find(city=rows.CITIES[0]).explain().tree.startswith("covering index")
+    for statement, values in ((BY_CITY, ("x",)), (BY_AGES, (1, 2, 3))):
+        steps = sqlite._execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+        assert [step[3].split()[3] for step in steps] == ["COVERING"]
+    minidb.close()
+    sqlite.close()
 
 
 class ForgetsItsIndex(SqliteAdapter):

@@ -68,7 +68,9 @@ def fill(database: MiniDB) -> None:
         }
         for number in range(40)
     )
-    database.create_index("parts", "shelf", name="recent", where=where("since") >= datetime.date(2024, 1, 5))
+    database.create_index(
+        "parts", "shelf", name="recent", where=where("since") >= datetime.date(2024, 1, 5), include="*"
+    )
     notes = database.create_table("notes")
     database.create_index("notes", "tag")
     notes.insert({"tag": "a", "text": "é" * 30, "amount": Decimal("1.50"), "big": 2**70})

@@ -265,6 +265,12 @@ def give_an_ordinary_entry_a_value(planter: Planter) -> None:
     planter.put(space, planter.pairs(space)[0][0], b"x")
 
 
+def let_a_covering_entry_keep_an_older_row(planter: Planter) -> None:
+    space = planter.index("parts", "recent").space
+    (key, _), (_, other), *_ = planter.pairs(space)
+    planter.put(space, key, other)
+
+
 def let_a_unique_entry_name_another_row(planter: Planter) -> None:
     space = planter.index("people", "email").space
     key, _ = planter.pairs(space)[-1]
@@ -289,9 +295,7 @@ def add_the_entry_of_an_element_that_is_not_in_the_list(planter: Planter) -> Non
 
 def add_an_entry_of_a_row_that_a_partial_index_leaves_out(planter: Planter) -> None:
     table, index = planter.table("parts"), planter.index("parts", "recent")
-    key, data = next(
-        pair for pair in planter.pairs(table.space) if not index.entries_of(table.values(pair[1]), pair[0])
-    )
+    key, data = next(pair for pair in planter.pairs(table.space) if not index.entries_of(table.values(pair[1]), *pair))
     planter.put(index.space, *index.entry((table.values(data)[1],), key))
 
 
@@ -396,6 +400,7 @@ DAMAGES: list[tuple[Damage, set[str]]] = [
     (add_an_entry_that_is_none, {"entry-stray"}),
     (add_an_entry_of_a_unique_index_that_names_no_key, {"entry-stray"}),
     (give_an_ordinary_entry_a_value, {"entry-wrong", "entry-stray"}),
+    (let_a_covering_entry_keep_an_older_row, {"entry-wrong", "entry-stray"}),
     (let_a_unique_entry_name_another_row, {"entry-wrong", "entry-stray"}),
     (store_a_value_twice_that_must_be_unique, {"entry-wrong", "entry-missing", "entry-stray"}),
     (damage_an_item, {"item-damaged"}),

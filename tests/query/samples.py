@@ -75,6 +75,8 @@ class IndexSample:
     each: int | None
     """The place of the field of lists, if its elements have entries."""
 
+    is_covering: bool = False
+
     @property
     def name(self) -> str:
         return "_".join(self.fields) + "_where" * (self.where is not None)
@@ -302,7 +304,8 @@ def make_index(random: Random, sample: Sample, *, unique: bool) -> IndexSample:
             chosen.append(name)
     lists = [place for place, name in enumerate(chosen) if sample.has_schema and name not in sample.sortable]
     where = make_question(random, sample, random.choice([0, 0, 1, 2])) if random.random() < 0.35 else None
-    return IndexSample(tuple(chosen), unique, where, lists[0] if lists else None)
+    is_covering = not unique and random.random() < 0.4
+    return IndexSample(tuple(chosen), unique, where, lists[0] if lists else None, is_covering)
 
 
 def make_row(random: Random, sample: Sample) -> dict[str, Value]:

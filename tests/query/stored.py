@@ -100,7 +100,8 @@ def create_indexes(database: MiniDB, name: str, sample: Sample) -> None:
 
 def create_index(database: MiniDB, table: str, index: IndexSample) -> None:
     where = None if index.where is None else index.where.condition()
-    database.create_index(table, *index.fields, name=index.name, unique=index.unique, where=where)
+    include = "*" if index.is_covering else None
+    database.create_index(table, *index.fields, name=index.name, unique=index.unique, where=where, include=include)
 
 
 def new_value(random: Random, sample: Sample, column: str) -> Any:  # Any: of the column's type

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -316,14 +316,16 @@ class MiniDB(Care):
         name: str | None = None,
         unique: bool = False,
         where: Condition | None = None,
+        include: str | None = None,
         if_not_exists: bool = False,
         progress: Callable[[int, int], object] | None = None,
     ) -> Index:
         """Make an index on one or several fields, from the rows that are there, and return what it is.
 
         On a list field it has an entry for each element. With ``where``, a condition, it has entries for the rows only
-        for which that holds, and a unique one is unique among these. ``progress`` is called with the number of rows
-        that are done and of all; what it raises ends the work, and there is no index.
+        for which that holds, and a unique one is unique among these. With ``include="*"`` an entry holds its whole row:
+        queries by it need not look the rows up, but every update writes the row there, too. ``progress`` is called with
+        the number of rows that are done and of all; what it raises ends the work, and there is no index.
 
         Outside a transaction others write while it is built, in small transactions; a unique one refuses from the first
         on what it can see. Nothing reads it before it is whole. If the program dies meanwhile, the next call for the
@@ -332,13 +334,18 @@ class MiniDB(Care):
 
         Its name is that of its fields joined by ``_``, if none is given. As with ``create_table``, the same index of an
         earlier run is returned as it is; ``if_not_exists`` returns any of this name. Raises ``TableNotFoundError``,
-        ``IndexExistsError``, ``SchemaDefinitionError`` for a field that there is not, ``SchemaValidationError`` for a
-        condition that does not fit the table, or ``UniqueViolationError``.
+        ``IndexExistsError``, ``SchemaDefinitionError`` for a field that there is not or an ``include`` that cannot be,
+        ``SchemaValidationError`` for a condition that does not fit the table, or ``UniqueViolationError``.
         """
         if where is not None and not isinstance(where, Condition):
             raise UsageError("The where of an index must be a condition, such as where('age') >= 18")
-        begin = partial(self._begin_index, table, fields, name, where, if_not_exists, progress, unique=unique)
-        made, building = self._repeat(begin)
+
+        def define(known: Catalog) -> IndexDefinition:
+            return definition_changes.define_index(
+                known, table, fields, name=name, unique=unique, where=where, include=include
+            )
+
+        made, building = self._repeat(partial(self._begin_index, table, define, if_not_exists, progress))
         if building is not None:
             finish_building(self, building, progress)
         return Index(table, replace(made, is_building=False))
@@ -346,20 +353,14 @@ class MiniDB(Care):
     def _begin_index(
         self,
         table: str,
-        fields: Sequence[str],
-        name: str | None,
-        where: Condition | None,
+        define: Callable[[Catalog], IndexDefinition],
         if_not_exists: bool,  # noqa: FBT001  # called once, above
         progress: Callable[[int, int], object] | None,
-        *,
-        unique: bool,
     ) -> tuple[IndexDefinition, Building | None]:
         """Make an index, or find it; return what is left to do after the commit."""
         with self._changing() as (session, made_here):
             definition = session.catalog.definition(table)
-            wanted = definition_changes.define_index(
-                session.catalog, table, fields, name=name, unique=unique, where=where
-            )
+            wanted = define(session.catalog)
             existing = definition_changes.existing_index(definition, wanted.name)
             if existing is not None and not existing.is_building:
                 if not if_not_exists:

@@ -35,7 +35,7 @@ _log = logging.getLogger("minidb.query")
 class Index:
     """An index of a table, as ``create_index`` and ``indexes`` describe it."""
 
-    __slots__ = ("each", "fields", "is_building", "name", "table", "unique", "where")
+    __slots__ = ("each", "fields", "include", "is_building", "name", "table", "unique", "where")
 
     def __init__(self, table: str, definition: IndexDefinition) -> None:
         self.table = table
@@ -46,15 +46,18 @@ class Index:
         """Whether it is still being built: writes keep it, and no query uses it."""
         self.each = definition.each
         """The field of lists whose elements have an entry each; None if there is none among the fields."""
+        self.include = definition.include
+        """``"*"`` if its entries hold whole rows, so that queries need not look them up; None: they do not."""
         self.where = definition.where
         """The condition for a row to be in the index; None: all rows are."""
 
     def __repr__(self) -> str:
         fields = ", ".join(f"each of {field}" if field == self.each else field for field in self.fields)
         unique = ", unique" if self.unique else ""
+        including = ", with the rows" if self.include else ""
         where = "" if self.where is None else f", where {self.where}"
         building = ", being built" if self.is_building else ""
-        return f"<index {self.name!r} of table {self.table!r} on {fields}{unique}{where}{building}>"
+        return f"<index {self.name!r} of table {self.table!r} on {fields}{unique}{including}{where}{building}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Index) and self._facts() == other._facts()
@@ -63,7 +66,8 @@ class Index:
         return hash(self._facts())
 
     def _facts(self) -> tuple[object, ...]:
-        return self.table, self.name, self.fields, self.unique, self.each, str(self.where), self.is_building
+        facts = self.table, self.name, self.fields, self.unique, self.each, self.include
+        return *facts, str(self.where), self.is_building
 
 
 class Building(NamedTuple):

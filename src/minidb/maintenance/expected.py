@@ -15,22 +15,23 @@ UNFIT: Final = (TypeError, ValueError, OverflowError, LookupError)
 """What encoding raises for values that no row can have."""
 
 
-def entries_of(index: IndexBinding, values: Values, row_key: bytes) -> list[Pair] | None:
+ReadRow = tuple[bytes, Values, bytes]
+"""The key of a row, its values, and the bytes that they were read from."""
+
+
+def entries_of(index: IndexBinding, row: ReadRow) -> list[Pair] | None:
     """Return the entries that a row must have, each once; None for values that no row can have."""
+    key, values, data = row
     try:
-        return index.entries_of(values, row_key)
+        return index.entries_of(values, key, data)
     except UNFIT:
         return None
 
 
-def entries_of_all(index: IndexBinding, rows: Sequence[tuple[bytes, Values]]) -> list[Pair] | None:
+def entries_of_all(index: IndexBinding, rows: Sequence[ReadRow]) -> list[Pair] | None:
     """Return the entries that rows must have, at half the cost of asking each; None if one has impossible values."""
-    keys = [key for key, _ in rows]
-    values = [one for _, one in rows]
     try:
-        if index.unique:
-            return index.entries(values, keys)
-        return [(key, b"") for key in index.entry_keys(values, keys)]
+        return index.entries([row[1] for row in rows], [row[0] for row in rows], [row[2] for row in rows])
     except UNFIT:
         return None
 

@@ -11,12 +11,12 @@ from typing import Final
 
 from minidb.engines.port import Engine, Pair, Space
 from minidb.exceptions import CorruptionError, MiniDBError
-from minidb.maintenance.expected import UNFIT, entries_of, entries_of_all
+from minidb.maintenance.expected import UNFIT, ReadRow, entries_of, entries_of_all
 from minidb.maintenance.filling import writing
 from minidb.tables import catalog as catalogs
 from minidb.tables.binding import TableBinding
 from minidb.tables.definitions import TableDefinition
-from minidb.tables.index_entries import IndexBinding, Values
+from minidb.tables.index_entries import IndexBinding
 
 _BATCH_ENTRIES: Final = 200_000
 """Sorted and put at a time: some 40 MB. Fewer cost more, since each batch goes all over the index."""
@@ -113,21 +113,21 @@ def _next_entries(engine: Engine, table: TableBinding, start: bytes) -> tuple[li
     return entries, None
 
 
-def _readable(table: TableBinding, page: list[Pair]) -> list[tuple[bytes, Values]]:
+def _readable(table: TableBinding, page: list[Pair]) -> list[ReadRow]:
     try:
-        return [(key, table.values(data)) for key, data in page]
+        return [(key, table.values(data), data) for key, data in page]
     except CorruptionError:
-        rows: list[tuple[bytes, Values]] = []
+        rows: list[ReadRow] = []
         for key, data in page:
             try:
-                rows.append((key, table.values(data)))
+                rows.append((key, table.values(data), data))
             except CorruptionError:
                 continue
         return rows
 
 
-def _entries_of(index: IndexBinding, rows: list[tuple[bytes, Values]]) -> list[Pair]:
+def _entries_of(index: IndexBinding, rows: list[ReadRow]) -> list[Pair]:
     pairs = entries_of_all(index, rows)
     if pairs is not None:
         return pairs
-    return [pair for key, values in rows for pair in entries_of(index, values, key) or ()]
+    return [pair for row in rows for pair in entries_of(index, row) or ()]

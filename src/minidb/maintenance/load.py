@@ -264,7 +264,13 @@ class _Loader:
         given = IndexDefinition.from_document({**from_json(document), "id": 0})
         with self._writing() as session:
             wanted = define_index(
-                session.catalog, table, given.fields, name=given.name, unique=given.unique, where=given.where
+                session.catalog,
+                table,
+                given.fields,
+                name=given.name,
+                unique=given.unique,
+                where=given.where,
+                include=given.include,
             )
             if given.unique not in (True, False) or not wanted.is_like(given):
                 raise CorruptionError("An index is none that the table can have")

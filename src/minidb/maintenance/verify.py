@@ -22,7 +22,7 @@ from minidb.encoding.integers import decode_integer
 from minidb.encoding.items import decode_item_key, encode_item_key
 from minidb.engines.port import CATALOG, Pair, ReadTransaction, Space
 from minidb.exceptions import BackupError, CorruptionError, EngineError, MiniDBError, SchemaValidationError
-from minidb.maintenance.expected import UNFIT, entries_of, entries_of_all, is_key_of
+from minidb.maintenance.expected import UNFIT, ReadRow, entries_of, entries_of_all, is_key_of
 from minidb.maintenance.progress import Progress
 from minidb.maintenance.replay import replayed
 from minidb.maintenance.report import Finding, VerifyReport
@@ -32,7 +32,7 @@ from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import SEQUENCES, CatalogEntry, read_entry
 from minidb.tables.definitions import MappingDefinition, TableDefinition
 from minidb.tables.history import HISTORY
-from minidb.tables.index_entries import LARGEST_KEY_BYTES, IndexBinding, Values, row_key_of
+from minidb.tables.index_entries import LARGEST_KEY_BYTES, IndexBinding, row_key_of
 from minidb.tables.mappings import MappingBinding
 
 _RESTORE: Final = "stop writing and restore a backup"
@@ -191,22 +191,22 @@ class _Verifier:
             with self._reading(table=name, index=index.definition.name):
                 self._check_building(table, index)
 
-    def _readable_rows(self, table: TableBinding, page: list[Pair]) -> list[tuple[bytes, Values]]:
-        """Return the keys and values of a page's rows, and make findings of what is wrong with any."""
-        readable: list[tuple[bytes, Values]] = []
+    def _readable_rows(self, table: TableBinding, page: list[Pair]) -> list[ReadRow]:
+        """Return a page's rows, and make findings of what is wrong with any."""
+        readable: list[ReadRow] = []
         for key, data in page:
             try:
-                readable.append((key, table.values(data)))
+                readable.append((key, table.values(data), data))
             except CorruptionError as error:
                 where = {"table": table.name, "key": key, "id": _tried(table.id_of, key)}
                 self._find("row-damaged", f"{_sentence(error)}", **where)
-        columns = [table.columns(values) for _, values in readable]
+        columns = [table.columns(values) for _, values, _ in readable]
         try:
             table.check_many(columns, first_number=0, as_is=True)
         except (SchemaValidationError, *UNFIT):
-            for (key, _), one in zip(readable, columns, strict=True):
+            for (key, _, _), one in zip(readable, columns, strict=True):
                 self._check_row(table, key, one)
-        for key, values in readable:
+        for key, values, _ in readable:
             if not is_key_of(table, key, values):
                 message = "the row is stored at a key that is not its own"
                 self._find("row-key-wrong", message, table=table.name, key=key, id=_tried(table.id_of, key))
@@ -229,7 +229,7 @@ class _Verifier:
 
     # --- indexes ------------------------------------------------------------------------------------------------------
 
-    def _check_entries_of(self, table: TableBinding, check: _IndexCheck, rows: Sequence[tuple[bytes, Values]]) -> None:
+    def _check_entries_of(self, table: TableBinding, check: _IndexCheck, rows: Sequence[ReadRow]) -> None:
         """Look up the entries that rows must have."""
         pairs = entries_of_all(check.index, rows)
         if pairs is not None:
@@ -240,9 +240,9 @@ class _Verifier:
                 return
         self._find_entries_of(table, check, rows)
 
-    def _find_entries_of(self, table: TableBinding, check: _IndexCheck, rows: Sequence[tuple[bytes, Values]]) -> None:
+    def _find_entries_of(self, table: TableBinding, check: _IndexCheck, rows: Sequence[ReadRow]) -> None:
         """Do the same row by row, and make findings of what is wrong with any."""
-        expected = [(pair, key) for key, values in rows for pair in entries_of(check.index, values, key) or ()]
+        expected = [(pair, row[0]) for row in rows for pair in entries_of(check.index, row) or ()]
         stored = self._snapshot.get_many(check.index.space, [pair[0] for pair, _ in expected])
         found = [pair for (pair, _), value in zip(expected, stored, strict=True) if pair[1] == value]
         check.expected += len(found)
@@ -251,7 +251,9 @@ class _Verifier:
             if value is None:
                 code, message = "entry-missing", "the index has no entry for the row"
             elif value != pair[1]:
-                code, message = "entry-wrong", "the index names another row for the row's value"
+                is_covering = check.index.is_covering
+                problem = "holds other bytes than the row" if is_covering else "names another row for the row's value"
+                code, message = "entry-wrong", f"the index {problem}"
             else:
                 continue
             where = {"table": table.name, "index": check.name, "key": pair[0], "id": _tried(table.id_of, row_key)}
@@ -300,8 +302,12 @@ class _Verifier:
             values = table.values(data)
         except CorruptionError:
             return None
-        entries = entries_of(index, values, row_key)
-        return None if entries is None or pair in entries else "the entry names a row that has another value"
+        entries = entries_of(index, (row_key, values, data))
+        if entries is None or pair in entries:
+            return None
+        if index.is_covering and key in dict(entries):
+            return "the entry holds other bytes than the row"
+        return "the entry names a row that has another value"
 
     # --- mappings -----------------------------------------------------------------------------------------------------
 

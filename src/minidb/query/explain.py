@@ -53,7 +53,8 @@ def _access_lines(table: TableBinding, access: Access, depth: int, *, has_values
         where = access.index.definition.where
         part = "" if where is None else f" (where {where.describe(has_values=has_values)})"
         words = _reasons(access, has_values=has_values) or "every entry"
-        return [_indent(depth) + f"index {name} of {table.name}{part}: {words}{_direction(access)}"]
+        kind = "covering index" if access.index.is_covering else "index"
+        return [_indent(depth) + f"{kind} {name} of {table.name}{part}: {words}{_direction(access)}"]
     lines = [_indent(depth) + "union, each row once"]
     for branch in access.accesses:
         lines += _access_lines(table, branch, depth + 1, has_values=has_values)

@@ -103,7 +103,7 @@ def _place_of(
         return row_key
     data = transaction.get(table.space, row_key)
     assert data is not None, "the row was found in this snapshot"
-    entries = access.index.entries_of(table.values_at(row_key, data), row_key)
+    entries = access.index.entries_of(table.values_at(row_key, data), row_key, data)
     return next(key for key, _ in entries if any(_holds(one, key) for one in access.ranges))
 
 

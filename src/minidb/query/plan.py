@@ -118,8 +118,14 @@ def plan_by(best: Candidate, condition: Condition | None, order: Order, limit: i
 
 
 def best_candidate(table: TableBinding, condition: Condition | None, order: Order) -> Candidate:
-    """Return the way to the rows that narrows the search most, and of equals one that finds them in order."""
-    return max(_candidates(table, condition, order), key=lambda one: (one.rank, one.gives(order) is not None))
+    """Return the way to the rows that narrows the search most.
+
+    Of equals it is one that finds them in order, and of these one that has the rows themselves.
+    """
+    return max(
+        _candidates(table, condition, order),
+        key=lambda one: (one.rank, one.gives(order) is not None, one.index is None or one.index.is_covering),
+    )
 
 
 # --- candidates -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import compress
+from operator import itemgetter
 from typing import Any, Final
 
 from minidb.conditions.match import compile_test
@@ -29,6 +30,8 @@ SortKey = Callable[[Found], bytes]
 _Page = tuple[list[bytes], list[bytes], list[Record]]
 """The keys of entries, and of their rows, and the rows."""
 
+_KEY: Final = itemgetter(0)
+_DATA: Final = itemgetter(1)
 _INVERTED: Final = bytes(range(255, -1, -1))
 
 
@@ -148,8 +151,7 @@ def _pages(
         case TableScan(ranges, reverse, _):
             for one in ranges:
                 for page in transaction.scan(table.space, one.start, one.stop, reverse=reverse, first_page=first_page):
-                    keys = [key for key, _ in page]
-                    yield decode_many(table, keys, [data for _, data in page])
+                    yield decode_many(table, list(map(_KEY, page)), list(map(_DATA, page)))
         case IndexScan():
             pages = _index_pages(transaction, table, access, first_page)
             if access.may_repeat:
@@ -188,13 +190,18 @@ def _index_pages(
 ) -> Iterator[_Page]:
     index, reverse = access.index, access.reverse
     for one in access.ranges:
-        if index.unique:
+        is_short = access.is_point and table.has_automatic_ids  # such ids need no long trailer
+        fields_bytes = len(one.start) if is_short and one.start is not None else None
+        if index.is_covering:
+            for page in transaction.scan(index.space, one.start, one.stop, reverse=reverse, first_page=first_page):
+                keys = list(map(_KEY, page))
+                row_keys = row_keys_of(keys, fields_bytes=fields_bytes)
+                yield keys, *decode_many(table, row_keys, list(map(_DATA, page)))
+        elif index.unique:
             for page in transaction.scan(index.space, one.start, one.stop, reverse=reverse, first_page=first_page):
                 row_keys = [row_key for _, row_key in page]
                 yield [key for key, _ in page], *find_by_keys(transaction, table, index, row_keys)
         else:
-            is_short = access.is_point and table.has_automatic_ids  # such ids need no long trailer
-            fields_bytes = len(one.start) if is_short and one.start is not None else None
             for keys in transaction.scan_keys(index.space, one.start, one.stop, reverse=reverse, first_page=first_page):
                 row_keys = row_keys_of(keys, fields_bytes=fields_bytes)
                 yield keys, *find_by_keys(transaction, table, index, row_keys)

@@ -13,7 +13,7 @@ from minidb.schema import ListField, Schema
 from minidb.tables import catalog, index_build
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import Catalog
-from minidb.tables.definitions import IndexDefinition, MappingDefinition, TableDefinition
+from minidb.tables.definitions import INCLUDE_ALL, IndexDefinition, MappingDefinition, TableDefinition
 from minidb.tables.index_build import Progress
 from minidb.tables.mappings import MappingBinding
 from minidb.tables.session import WriteSession, require_settled
@@ -66,7 +66,14 @@ def rename_table(session: WriteSession, old: str, new: str) -> None:
 
 
 def define_index(
-    known: Catalog, table: str, fields: Sequence[str], *, name: str | None, unique: bool, where: Condition | None
+    known: Catalog,
+    table: str,
+    fields: Sequence[str],
+    *,
+    name: str | None,
+    unique: bool,
+    where: Condition | None,
+    include: str | None = None,
 ) -> IndexDefinition:
     """Return what an index would be, with no id yet. Raises for a table, field or condition that cannot be."""
     binding = known.table(table)
@@ -81,8 +88,19 @@ def define_index(
             hint="make an index on each",
             field=lists[1],
         )
+    if include not in (None, INCLUDE_ALL):
+        raise SchemaDefinitionError(
+            "An index includes whole rows or nothing of them", hint=f"write include={INCLUDE_ALL!r}", field=None
+        )
+    if unique and include is not None:
+        raise SchemaDefinitionError(
+            "A unique index cannot include rows: it names the one row that has a value",
+            hint="make another index that is not unique, with include",
+            field=None,
+        )
     bound = None if where is None else binding.bind_to_columns(where)
-    return IndexDefinition(0, name, tuple(fields), unique, each=lists[0] if lists else None, where=bound)
+    each = lists[0] if lists else None
+    return IndexDefinition(0, name, tuple(fields), unique, each=each, where=bound, is_covering=include is not None)
 
 
 def create_index(

@@ -17,6 +17,9 @@ from minidb.schema import Schema
 _CODE: Final = frozenset({"validators", "default_factory", "computed"})
 """Options of a field that are code."""
 
+INCLUDE_ALL: Final = "*"
+"""What an index includes whose entries hold whole rows. Stored on disk: never change."""
+
 
 @dataclass(frozen=True, slots=True)
 class IndexDefinition:
@@ -35,6 +38,9 @@ class IndexDefinition:
     where: Condition | None = field(default=None, compare=False)  # of one id and schema version there is one only
     """Which rows have entries, as a bound condition; None: all of them."""
 
+    is_covering: bool = False
+    """Whether an entry also holds its row."""
+
     is_building: bool = False
     """Whether rows may still lack their entries: whoever writes keeps it, and nobody reads it."""
 
@@ -47,14 +53,17 @@ class IndexDefinition:
         """Where it is kept how far the building has come. It is there as long as the index is being built."""
         return Space(f"building/{self.id}")
 
+    @property
+    def include(self) -> str | None:
+        """What an entry holds of its row: all of it, or nothing."""
+        return INCLUDE_ALL if self.is_covering else None
+
     def is_like(self, other: IndexDefinition) -> bool:
         """Whether the two have the same entries, whatever they are called."""
-        return (self.fields, self.unique, self.each, self._condition()) == (
-            other.fields,
-            other.unique,
-            other.each,
-            other._condition(),
-        )
+        return self._likeness() == other._likeness()
+
+    def _likeness(self) -> tuple[object, ...]:
+        return self.fields, self.unique, self.each, self._condition(), self.is_covering
 
     def _condition(self) -> bytes:
         return b"" if self.where is None else encode_document({"where": to_document(self.where)})
@@ -70,6 +79,8 @@ class IndexDefinition:
             document["each"] = self.each
         if self.where is not None:
             document["where"] = to_document(self.where)
+        if self.is_covering:
+            document["include"] = INCLUDE_ALL
         if self.is_building:
             document["building"] = True
         return document
@@ -83,6 +94,7 @@ class IndexDefinition:
             document["unique"],
             each=document.get("each"),
             where=from_document(document["where"]) if "where" in document else None,
+            is_covering=document.get("include") == INCLUDE_ALL,
             is_building=document.get("building", False),
         )
 

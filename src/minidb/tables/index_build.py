@@ -63,7 +63,8 @@ def build(
 def _write_entries(session: WriteSession, table: TableBinding, index: IndexBinding, batch: list[Pair]) -> bytes:
     """Write the entries of some rows; return where the next ones begin."""
     keys = [key for key, _ in batch]
-    insert_entries(session, table, index, [table.values_at(key, data) for key, data in batch], keys)
+    values = [table.values_at(key, data) for key, data in batch]
+    insert_entries(session, table, index, values, keys, [data for _, data in batch])
     return keys[-1] + b"\x00"  # the smallest key beyond it
 
 

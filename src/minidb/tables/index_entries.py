@@ -2,6 +2,7 @@
 
     entry      := fields row_key trailer -> nothing           an ordinary index
                 | fields -> row_key                           a unique one
+                | fields row_key trailer -> row               a covering one: the row's bytes, as they stand at its key
                 | fields row_key trailer -> row_key           a unique one, where a field is null: nulls do not collide
     fields     := encoded_value*                              as in ``encoding.keys``, at most LARGEST_UNCUT_BYTES
                 | prefix digest                               longer ones: cut there, then 16 bytes of BLAKE2b of all
@@ -57,6 +58,7 @@ class IndexBinding:
         "definition",
         "each",
         "is_building",
+        "is_covering",
         "is_longest_at_ends",
         "positions",
         "space",
@@ -82,6 +84,7 @@ class IndexBinding:
         self.space: Space = definition.space
         self.unique = definition.unique
         self.is_building = definition.is_building
+        self.is_covering = definition.is_covering
         self.positions = tuple(positions)
         self.each = None if definition.each is None else definition.fields.index(definition.each)
         """The place, among the fields, of the one whose elements have an entry each."""
@@ -126,32 +129,42 @@ class IndexBinding:
         """Return the encoding of the value of one of the fields, or of an element where the index has these."""
         return encode_untyped(value) if place == self.each else self._encode(value)
 
-    def entry(self, fields: Sequence[object], row_key: bytes) -> Pair:
-        """Return the entry of a row with these indexed values."""
+    def entry(self, fields: Sequence[object], row_key: bytes, data: bytes = b"") -> Pair:
+        """Return the entry of a row with these indexed values. REQUIRES its ``data`` if it is covering."""
         encoded = self.encode_fields(fields)
         if not self.unique:
-            return encoded + row_key + trailer(row_key), b""
+            return encoded + row_key + trailer(row_key), data if self.is_covering else b""
         if None in fields:
             return encoded + row_key + trailer(row_key), row_key
         return encoded, row_key
 
-    def entries_of(self, values: Values, row_key: bytes) -> list[Pair]:
-        """Return the entries of a row."""
+    def entries_of(self, values: Values, row_key: bytes, data: bytes) -> list[Pair]:
+        """Return the entries of a row, whose bytes are ``data``."""
         if self._is_plain:
-            return [self.entry(self.fields_of(values), row_key)]
-        return [self.entry(fields, row_key) for fields in self.all_fields_of(values)]
+            return [self.entry(self.fields_of(values), row_key, data)]
+        return [self.entry(fields, row_key, data) for fields in self.all_fields_of(values)]
 
-    def entries(self, rows: Sequence[Values], row_keys: Sequence[bytes]) -> list[Pair]:
+    def entries(self, rows: Sequence[Values], row_keys: Sequence[bytes], data: Sequence[bytes]) -> list[Pair]:
         """Return the entries of many rows, in their order."""
+        if self._position is not None and not self.unique:
+            keys = self.entry_keys(rows, row_keys)
+            return list(zip(keys, data, strict=True)) if self.is_covering else [(key, b"") for key in keys]
+        each = zip(rows, row_keys, data, strict=True)
         if self._is_plain:
-            return [self.entry(self.fields_of(values), key) for values, key in zip(rows, row_keys, strict=True)]
-        return [pair for values, key in zip(rows, row_keys, strict=True) for pair in self.entries_of(values, key)]
+            return [self.entry(self.fields_of(values), key, one) for values, key, one in each]
+        return [pair for values, key, one in each for pair in self.entries_of(values, key, one)]
+
+    def items(self, rows: Sequence[Values], row_keys: Sequence[bytes], data: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the same, by their keys. REQUIRES an index that is not unique."""
+        if self.is_covering or self._position is None:
+            return dict(self.entries(rows, row_keys, data))
+        return dict.fromkeys(self.entry_keys(rows, row_keys), b"")
 
     def entry_keys(self, rows: Sequence[Values], row_keys: Sequence[bytes]) -> list[bytes]:
         """Return the keys of the entries of many rows, in their order. REQUIRES an index that is not unique."""
         position, cache = self._position, self._cache
         if position is None:
-            return [key for key, _ in self.entries(rows, row_keys)]
+            return [key for key, _ in self.entries(rows, row_keys, [b""] * len(rows))]
         # One typed field, often of few different values: each is encoded once (0.2 µs a row against 0.6).
         cache.trim()
         sizes = set(map(len, row_keys))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import compress
-from typing import cast
+from operator import itemgetter
+from typing import Final, cast
 
 from minidb.encoding.keys import successor
 from minidb.encoding.rows import Record
@@ -16,6 +17,9 @@ from minidb.engines.port import ReadTransaction
 from minidb.exceptions import ChecksumError, CorruptionError
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import IndexBinding, is_cut, row_keys_of
+
+_KEY: Final = itemgetter(0)
+_DATA: Final = itemgetter(1)
 
 Found = tuple[bytes, Record]
 FoundMany = tuple[list[bytes], list[Record]]
@@ -68,22 +72,28 @@ def scan(
     start_key = None if start is None else table.bound(start)
     stop_key = None if stop is None else table.bound(stop)
     for page in transaction.scan(table.space, start_key, stop_key, reverse=reverse, limit=limit):
-        yield decode_many(table, [key for key, _ in page], [data for _, data in page])
+        yield decode_many(table, list(map(_KEY, page)), list(map(_DATA, page)))
 
 
 def find_by_index(transaction: ReadTransaction, table: TableBinding, index: IndexBinding, value: object) -> FoundMany:
     """Return the rows whose indexed fields have a value, in key order. The value is a tuple for several fields."""
     wanted = table.index_values(index, value)
     prefix = index.encode_fields(wanted)
-    if index.unique and None not in wanted:
+    fields_bytes = len(prefix) if table.has_automatic_ids else None  # such ids need no long trailer
+    row_keys: list[bytes] = []
+    data: list[bytes] = []
+    if index.is_covering:
+        for page in transaction.scan(index.space, prefix, successor(prefix)):
+            row_keys += row_keys_of(list(map(_KEY, page)), fields_bytes=fields_bytes)
+            data += map(_DATA, page)
+    elif index.unique and None not in wanted:
         row_key = transaction.get(index.space, prefix)
         row_keys = [] if row_key is None else [row_key]
+        data = _rows_of(transaction, table, index, row_keys)
     else:
-        row_keys = []
-        fields_bytes = len(prefix) if table.has_automatic_ids else None  # such ids need no long trailer
-        for page in transaction.scan_keys(index.space, prefix, successor(prefix)):
-            row_keys += row_keys_of(page, fields_bytes=fields_bytes)
-    data = _rows_of(transaction, table, index, row_keys)
+        for keys in transaction.scan_keys(index.space, prefix, successor(prefix)):
+            row_keys += row_keys_of(keys, fields_bytes=fields_bytes)
+        data = _rows_of(transaction, table, index, row_keys)
     if is_cut(prefix):
         whole = index.encode_whole(wanted)
         is_same = [

@@ -37,7 +37,7 @@ def _insert(session: WriteSession, table: TableBinding, values: Values) -> Any: 
     if table.has_automatic_ids:
         row_id = session.next_id(table)
         key = encode_integer(row_id)
-        entries = _entries_of(table, values, key)
+        entries = _entries_of(table, values, key, data)
         _require_unique(session, table, values, entries)
         session.take_ids(table, 1)
     else:
@@ -45,7 +45,7 @@ def _insert(session: WriteSession, table: TableBinding, values: Values) -> Any: 
         row_id = table.id_of(key)
         if session.bytes.get(table.space, key) is not None:
             raise _row_exists(table, row_id)
-        entries = _entries_of(table, values, key)
+        entries = _entries_of(table, values, key, data)
         _require_unique(session, table, values, entries)
     session.bytes.put_many(table.space, {key: data})
     for index, items in entries:
@@ -79,7 +79,7 @@ def insert_many(session: WriteSession, table: TableBinding, rows: Iterable[RowLi
             insert_keyed(session, table, keys, data)
             ids += map(table.id_of, keys)
         for index in table.written_indexes:
-            insert_entries(session, table, index, values, keys)
+            insert_entries(session, table, index, values, keys, data)
         number += len(given)
     if not table.has_automatic_ids:
         return ids
@@ -99,13 +99,18 @@ def insert_keyed(session: WriteSession, table: TableBinding, keys: list[bytes], 
 
 
 def insert_entries(
-    session: WriteSession, table: TableBinding, index: IndexBinding, rows: Sequence[Values], keys: list[bytes]
+    session: WriteSession,
+    table: TableBinding,
+    index: IndexBinding,
+    rows: Sequence[Values],
+    keys: list[bytes],
+    data: Sequence[bytes],
 ) -> None:
     """Write the index entries of rows that have none yet. Raises ``UniqueViolationError``."""
     if not index.unique:
-        session.bytes.put_many(index.space, dict.fromkeys(index.entry_keys(rows, keys), b""))
+        session.bytes.put_many(index.space, index.items(rows, keys, data))
         return
-    entries = index.entries(rows, keys)
+    entries = index.entries(rows, keys, data)
     items = dict(entries)
     if len(items) < len(entries):
         repeated = _first_repeated([key for key, _ in entries])
@@ -202,10 +207,11 @@ def _rewrite(session: WriteSession, table: TableBinding, key: bytes, old: Values
     added: list[_Entries] = []
     removed: list[tuple[IndexBinding, list[bytes]]] = []
     for index in table.written_indexes:
-        old_entries, new_entries = index.entries_of(old, key), index.entries_of(new, key)
-        if old_entries != new_entries:
+        old_entries, new_entries = index.entries_of(old, key, b""), index.entries_of(new, key, data)
+        if old_entries != new_entries:  # which those of a covering index always are
+            kept = {entry_key for entry_key, _ in new_entries}
             added.append((index, dict([entry for entry in new_entries if entry not in old_entries])))
-            removed.append((index, _own(session, index, [entry for entry in old_entries if entry not in new_entries])))
+            removed.append((index, _own(session, index, [entry for entry in old_entries if entry[0] not in kept])))
     _require_unique(session, table, new, added)
     session.bytes.put_many(table.space, {key: data})
     for index, entry_keys in removed:
@@ -220,7 +226,7 @@ def _delete(session: WriteSession, table: TableBinding, key: bytes, old: Values)
         session.keep_from_reuse(table, decode_integer(key))
     session.bytes.delete_many(table.space, [key])
     for index in table.written_indexes:
-        session.bytes.delete_many(index.space, _own(session, index, index.entries_of(old, key)))
+        session.bytes.delete_many(index.space, _own(session, index, index.entries_of(old, key, b"")))
 
 
 def _own(session: WriteSession, index: IndexBinding, entries: Sequence[Pair]) -> list[bytes]:
@@ -236,8 +242,8 @@ def _own(session: WriteSession, index: IndexBinding, entries: Sequence[Pair]) ->
     return [key for (key, value), held in zip(entries, stored, strict=True) if value == held]
 
 
-def _entries_of(table: TableBinding, values: Values, key: bytes) -> list[_Entries]:
-    return [(index, dict(index.entries_of(values, key))) for index in table.written_indexes]
+def _entries_of(table: TableBinding, values: Values, key: bytes, data: bytes) -> list[_Entries]:
+    return [(index, dict(index.entries_of(values, key, data))) for index in table.written_indexes]
 
 
 def _require_unique(session: WriteSession, table: TableBinding, values: Values, added: Iterable[_Entries]) -> None:

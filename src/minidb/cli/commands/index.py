@@ -46,6 +46,9 @@ def create_index(
     ],
     name: Annotated[str | None, typer.Option(help="Its name; otherwise that of its fields.")] = None,
     unique: Annotated[bool, typer.Option("--unique", help="No two rows may have the same value.")] = False,
+    include: Annotated[
+        str | None, typer.Option(metavar="'*'", help="Keep whole rows in it, for faster queries and slower writes.")
+    ] = None,
     dry_run: arguments.DryRun = False,
 ) -> None:
     """Make an index on one or several fields. A query finds it by itself.
@@ -56,7 +59,7 @@ def create_index(
     ```
     """
     with MiniDB(path, create=False) as database, database.begin_transaction() as transaction:
-        made = database.create_index(table, *fields, name=name, unique=unique)
+        made = database.create_index(table, *fields, name=name, unique=unique, include=include)
         if dry_run:  # made all the same: whether the rows allow it shows only then
             transaction.rollback()
     typer.echo(f"Index {made.name} of {table} {'would be ' if dry_run else ''}created")

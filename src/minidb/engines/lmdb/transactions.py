@@ -77,23 +77,12 @@ class LmdbSnapshot:
             if not _place(cursor, start, stop, reverse=reverse):
                 return
             pairs = cursor.iterprev() if reverse else cursor.iternext()
-            while remaining > 0:
-                self._live()  # the transaction may have ended since the last page
-                page = list(islice(pairs, min(size, remaining)))
-                if not page:
-                    return
-                last = page[-1][0]
-                is_last_page = False
-                if reverse and start is not None and last < start:
-                    page = [pair for pair in page if pair[0] >= start]
-                    is_last_page = True
-                elif not reverse and stop is not None and last >= stop:
-                    page = [pair for pair in page if pair[0] < stop]
-                    is_last_page = True
-                if page:
-                    yield page
-                if is_last_page:
-                    return
+            bound = start if reverse else stop
+            if bound is not None:  # no pair beyond it is read but one; a tuple is compared by its first part
+                pairs = takewhile((bound,).__le__ if reverse else (bound,).__gt__, pairs)
+            while page := list(islice(pairs, min(size, remaining))):
+                yield page
+                self._live()  # the transaction may have ended since
                 remaining -= len(page)
                 size = min(size * 2, LARGEST_PAGE)
         except lmdb.Error as error:
