@@ -20,7 +20,7 @@ from minidb.tables.binding import TableBinding
 from minidb.tables.definitions import IndexDefinition
 
 ROWS = {table: make_rows(has_schema=table is TYPED) for table in (TYPED, UNTYPED)}
-RECORDS = {table: [table.record(table.check(row)) for row in rows] for table, rows in ROWS.items()}
+RECORDS = {table: [table.decode_record(table.encode(table.check(row))) for row in rows] for table, rows in ROWS.items()}
 
 
 def check_round_trip(table: TableBinding, condition: Condition) -> None:

@@ -18,7 +18,10 @@ from minidb.tables.binding import TableBinding
 
 
 ROWS = {
-    table: [(values, table.record(values)) for values in map(table.check, make_rows(has_schema=table is TYPED))]
+    table: [
+        (values, table.decode_record(table.encode(values)))
+        for values in map(table.check, make_rows(has_schema=table is TYPED))
+    ]
     for table in (TYPED, UNTYPED)
 }
 

@@ -124,7 +124,7 @@ def test_many_records_are_those_of_each(rows: list[tuple[int, str]]) -> None:
 def test_the_record_of_checked_values_is_the_one_that_a_reader_finds() -> None:
     codec = RowCodec(1, ("when",), wrapped_positions=[0])
     moment = dt.datetime(2024, 2, 29, 12, tzinfo=dt.timezone(dt.timedelta(hours=2)))
-    assert codec.columns_of(codec.record((moment,)))["when"].tzinfo is dt.UTC
+    assert codec.columns_of(codec.decode_record(codec.encode((moment,))))["when"].tzinfo is dt.UTC
 
 
 @pytest.mark.parametrize("name", ["class", "None", "self", "_private", "__class__", "\ufb01", "mro", "a b", 'a"\\'])

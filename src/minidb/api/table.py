@@ -20,7 +20,6 @@ from minidb.schema import ModelSchema, Schema
 from minidb.tables import reading, writing
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import TableKey
-from minidb.tables.index_entries import Values
 from minidb.tables.row import Row
 from minidb.tables.session import WriteSession
 
@@ -35,7 +34,7 @@ RowType = TypeVar("RowType")
 """The type of a table's rows: ``Row``, or a model."""
 
 Columns = Mapping[str, Any]  # Any: a column has the type that its field declares
-_Rewrite = Callable[[WriteSession, TableBinding, object, Any, int | None], tuple[bytes, Values]]  # Any: row or changes
+_Rewrite = Callable[[WriteSession, TableBinding, object, Any, int | None], tuple[bytes, bytes]]  # Any: row or changes
 Id = Any  # an int, or the value of the primary key: what the table's schema says, which no type can
 
 
@@ -273,10 +272,10 @@ class Table(Generic[RowType]):
         return f"<table {self._name!r} of {self._database.location!r}>"
 
     def _write_row(self, operation: _Rewrite, row_id: Id, given: object, if_version: int | None) -> RowType:
-        table, (key, values) = self._database.write(
+        table, (key, data) = self._database.write(
             self._connection, self._key, _with_table, operation, row_id, given, if_version
         )
-        row: RowType = table.row(key, table.record(values))
+        row: RowType = table.row(key, table.decode_record(data))
         return row
 
 
@@ -295,7 +294,7 @@ def _with_table(
     row_id: Id,
     given: object,
     if_version: int | None,
-) -> tuple[TableBinding, tuple[bytes, Values]]:
+) -> tuple[TableBinding, tuple[bytes, bytes]]:
     return table, operation(session, table, row_id, given, if_version)
 
 

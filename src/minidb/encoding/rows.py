@@ -69,7 +69,8 @@ def columns_of_struct(record: Any) -> dict[str, Any]:
     return columns
 
 
-_body_of: Final = itemgetter(slice(HEAD_BYTES, -CHECKSUM_BYTES))
+_BODY: Final = slice(HEAD_BYTES, -CHECKSUM_BYTES)
+_body_of: Final = itemgetter(_BODY)
 
 
 def _struct_reader(struct: type[msgspec.Struct]) -> Callable[[bytes], msgspec.Struct]:
@@ -224,7 +225,7 @@ class RowCodec:
         """Return a row as a user is given it. Raises as ``decode``."""
         if crc32(data, self._whole) == self._whole:
             try:
-                return self._read_record(data[HEAD_BYTES:-CHECKSUM_BYTES])
+                return self._read_record(data[_BODY])
             except _UNREADABLE as error:
                 raise CorruptionError("A stored row cannot be read") from error
         return self._record_of(self._older_values(data))
@@ -261,10 +262,6 @@ class RowCodec:
         if self._struct is not None:
             return Record(self._struct(*values))
         return Record(values if self._restore is None else self._restore(values))
-
-    def record(self, values: Sequence[object] | Mapping[str, object]) -> Record:
-        """Return the record that ``decode_record`` returns for the bytes of checked values."""
-        return self.decode_record(self.encode(values))
 
     @property
     def has_structs(self) -> bool:

@@ -67,6 +67,7 @@ class TableBinding:
         self.codec = self._make_codec()
         self.columns_of = self.codec.columns_of
         self.decode_record = self.codec.decode_record
+        self._set_key = self.codec.set_key if self.codec.has_structs else None
         self._restore = None if self._checker is None else self._checker.restore
         self._key_positions = tuple(map(self._position, definition.primary_key))
         self.written_indexes = tuple(map(self._bind_index, definition.indexes))
@@ -252,21 +253,17 @@ class TableBinding:
 
     def row(self, key: bytes, record: Record) -> Any:  # Any: a Row, or an object of a model in its own binding
         """Return the row of a key and its record."""
-        if self.codec.has_structs:
-            self.codec.set_key(record, key)
+        if self._set_key is not None:
+            self._set_key(record, key)
             return record  # a struct derives from Row
         return plain_row(self.columns_of(record), self.id_of(key))
 
     def rows(self, keys: Sequence[bytes], records: list[Record]) -> list[Any]:  # Any: as above
         """Return the rows of keys and their records."""
-        if self.codec.has_structs:
-            deque(map(self.codec.set_key, records, keys), maxlen=0)  # a loop in C: 40 ns a row
+        if self._set_key is not None:
+            deque(map(self._set_key, records, keys), maxlen=0)  # a loop in C: 40 ns a row
             return records
         return list(map(self.row, keys, records))
-
-    def record(self, values: Values) -> Record:
-        """Return what a reader of checked values would find."""
-        return self.codec.record(values if self.names is not None else cast("Mapping[str, object]", values[0]))
 
     def given_id(self, row: RowLike) -> Any:  # Any: an id, as its table has it
         """Return the id that a row was read with; None for one that is not stored."""

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from hashlib import blake2b
-from operator import itemgetter
+from operator import is_, itemgetter
 from typing import Final
 
 from minidb.encoding.keys import encode_value
@@ -140,9 +140,23 @@ class IndexBinding:
 
     def entries_of(self, values: Values, row_key: bytes, data: bytes) -> list[Pair]:
         """Return the entries of a row, whose bytes are ``data``."""
+        if self._position is not None and not self.unique:  # half the time, by what ``_EncodedFields`` keeps
+            self._cache.trim()
+            key = self._cache[values[self._position]] + row_key + _TRAILERS[len(row_key)]
+            return [(key, data if self.is_covering else b"")]
         if self._is_plain:
             return [self.entry(self.fields_of(values), row_key, data)]
         return [self.entry(fields, row_key, data) for fields in self.all_fields_of(values)]
+
+    def has_same_entries(self, old: Values, new: Values) -> bool:
+        """Tell whether a row keeps its entries, as its indexed values are the same objects. It may when this is False.
+
+        Compared by ``==`` values could be equal and yet have other bytes. An update of one column leaves all others as
+        they are; that its entries need not be made twice is worth 4 µs an index.
+        """
+        if not self._is_plain or self.is_covering:
+            return False
+        return all(map(is_, self.fields_of(old), self.fields_of(new)))
 
     def entries(self, rows: Sequence[Values], row_keys: Sequence[bytes], data: Sequence[bytes]) -> list[Pair]:
         """Return the entries of many rows, in their order."""

@@ -28,7 +28,12 @@ FoundMany = tuple[list[bytes], list[Record]]
 def find(transaction: ReadTransaction, table: TableBinding, row_id: object) -> Found | None:
     """Return the row that has an id, or None."""
     key = table.key_of_id(row_id)
-    return None if key is None else found(table, key, transaction.get(table.space, key))
+    if key is None or (data := transaction.get(table.space, key)) is None:
+        return None
+    try:
+        return key, table.decode_record(data)  # ``found``, written out: a tenth of the time
+    except ChecksumError as error:
+        raise table.damaged(key) from error
 
 
 def found(table: TableBinding, key: bytes, data: bytes | None) -> Found | None:

@@ -124,9 +124,10 @@ def _write_rows(
 ) -> None:
     values = target.check_many(rows, first_number=0)
     keys = old_keys if target.has_automatic_ids else list(map(target.key_of, values))
-    insert_keyed(session, target, keys, target.encode_many(values, first_number=0))
+    data = target.encode_many(values, first_number=0)
+    insert_keyed(session, target, keys, data)
     for index in target.indexes:
-        insert_entries(session, target, index, values, keys)
+        insert_entries(session, target, index, values, keys, data)
 
 
 def _failure(step: int, source: TableBinding, key: bytes | None, error: Exception) -> MigrationError:

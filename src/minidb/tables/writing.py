@@ -126,8 +126,8 @@ def insert_entries(
 
 def update(
     session: WriteSession, table: TableBinding, row_id: object, changes: Columns, if_version: int | None = None
-) -> tuple[bytes, Values]:
-    """Change columns of a row, if it has a version; return its key and its new stored values."""
+) -> tuple[bytes, bytes]:
+    """Change columns of a row, if it has a version; return its key and its new bytes."""
     key, old = _stored(session, table, row_id, if_version)
     table.check_changes(changes)
     columns = table.columns(old)
@@ -137,8 +137,8 @@ def update(
 
 def replace(
     session: WriteSession, table: TableBinding, row_id: object, row: RowLike, if_version: int | None = None
-) -> tuple[bytes, Values]:
-    """Put another row in a row's place, if that has a version; return its key and its new stored values."""
+) -> tuple[bytes, bytes]:
+    """Put another row in a row's place, if that has a version; return its key and its new bytes."""
     key, old = _stored(session, table, row_id, if_version)
     return key, _rewrite(session, table, key, old, table.check(row, old))
 
@@ -185,7 +185,7 @@ def clear(session: WriteSession, table: TableBinding) -> None:
 
 def _stored(
     session: WriteSession, table: TableBinding, row_id: object, if_version: int | None = None
-) -> tuple[bytes, Values]:
+) -> tuple[bytes, bytes]:
     key = table.key_of_id(row_id)
     data = None if key is None else session.bytes.get(table.space, key)
     if key is None or data is None:
@@ -196,7 +196,7 @@ def _stored(
     return key, values
 
 
-def _rewrite(session: WriteSession, table: TableBinding, key: bytes, old: Values, new: Values) -> Values:
+def _rewrite(session: WriteSession, table: TableBinding, key: bytes, old: Values, new: Values) -> bytes:
     if not table.has_automatic_ids and table.key_of(new) != key:
         errors = [
             FieldError(field, "primary_key", "is the primary key, which cannot change: insert a new row instead")
@@ -207,6 +207,8 @@ def _rewrite(session: WriteSession, table: TableBinding, key: bytes, old: Values
     added: list[_Entries] = []
     removed: list[tuple[IndexBinding, list[bytes]]] = []
     for index in table.written_indexes:
+        if index.has_same_entries(old, new):
+            continue
         old_entries, new_entries = index.entries_of(old, key, b""), index.entries_of(new, key, data)
         if old_entries != new_entries:  # which those of a covering index always are
             kept = {entry_key for entry_key, _ in new_entries}
@@ -218,7 +220,7 @@ def _rewrite(session: WriteSession, table: TableBinding, key: bytes, old: Values
         session.bytes.delete_many(index.space, entry_keys)
     for index, items in added:
         session.bytes.put_many(index.space, items)
-    return new
+    return data
 
 
 def _delete(session: WriteSession, table: TableBinding, key: bytes, old: Values) -> None:
