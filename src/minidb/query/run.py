@@ -30,6 +30,9 @@ SortKey = Callable[[Found], bytes]
 _Page = tuple[list[bytes], list[bytes], list[Record]]
 """The keys of entries, and of their rows, and the rows."""
 
+_FIRST_PAGE: Final = 1024
+"""Rows to ask a covering index for first: as many as other indexes are asked for, since each page costs 3 µs."""
+
 _KEY: Final = itemgetter(0)
 _DATA: Final = itemgetter(1)
 _INVERTED: Final = bytes(range(255, -1, -1))
@@ -193,7 +196,8 @@ def _index_pages(
         is_short = access.is_point and table.has_automatic_ids  # such ids need no long trailer
         fields_bytes = len(one.start) if is_short and one.start is not None else None
         if index.is_covering:
-            for page in transaction.scan(index.space, one.start, one.stop, reverse=reverse, first_page=first_page):
+            size = _FIRST_PAGE if first_page is None else first_page
+            for page in transaction.scan(index.space, one.start, one.stop, reverse=reverse, first_page=size):
                 keys = list(map(_KEY, page))
                 row_keys = row_keys_of(keys, fields_bytes=fields_bytes)
                 yield keys, *decode_many(table, row_keys, list(map(_DATA, page)))
