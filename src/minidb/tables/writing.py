@@ -185,7 +185,7 @@ def clear(session: WriteSession, table: TableBinding) -> None:
 
 def _stored(
     session: WriteSession, table: TableBinding, row_id: object, if_version: int | None = None
-) -> tuple[bytes, bytes]:
+) -> tuple[bytes, Values]:
     key = table.key_of_id(row_id)
     data = None if key is None else session.bytes.get(table.space, key)
     if key is None or data is None:
