@@ -339,12 +339,8 @@ class MiniDB(Care):
         """
         if where is not None and not isinstance(where, Condition):
             raise UsageError("The where of an index must be a condition, such as where('age') >= 18")
-
-        def define(known: Catalog) -> IndexDefinition:
-            return definition_changes.define_index(
-                known, table, fields, name=name, unique=unique, where=where, include=include
-            )
-
+        define = partial(definition_changes.define_index, table=table, fields=fields, name=name, unique=unique)
+        define = partial(define, where=where, include=include)
         made, building = self._repeat(partial(self._begin_index, table, define, if_not_exists, progress))
         if building is not None:
             finish_building(self, building, progress)
