@@ -254,13 +254,18 @@ def test_an_interrupt_leaves_no_half_table(run: Run, tmp_path: Path, number: sig
         """Whether the folder in which a new database is built is there, or somebody has taken the lock to write."""
         return lock.read_bytes() != unlocked if is_there else {path.name for path in tmp_path.iterdir()} != before
 
-    with subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "minidb", "insert", "x.db", "t", "big.csv", "--schema", "s.json"],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    former = signal.signal(number, signal.default_int_handler)  # what is ignored here, as by nohup, is so in a program
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "minidb", "insert", "x.db", "t", "big.csv", "--schema", "s.json"],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    finally:
+        signal.signal(number, former)
+    with process:
         while not has_begun():
             time.sleep(0.01)
         time.sleep(1)

@@ -294,9 +294,9 @@ def run(states: int, seed: int, *, control: str = "none", workloads: tuple[str, 
             ]
             seed += wanted
             try:
-                for one in pool.map(perform, tasks):
+                for number, one in enumerate(pool.map(perform, tasks), start=1):
                     tally.add(one)
-                    if one.faults:
+                    if tally.faults and number >= len(workloads):  # each of them has had its turn
                         pool.shutdown(cancel_futures=True)
                         break
             except BrokenProcessPool:

@@ -320,7 +320,8 @@ def is_close(found: float, values: list[float]) -> bool:
     size = fsum(abs(value) / 2**60 for value in values) * 2**60 if values else 0.0
     if not isfinite(size) or size > 1e307:
         return True  # floats have no room for it, or for some sum on the way to it
-    return isclose(found, fsum(values), rel_tol=1e-15, abs_tol=size * 1e-15)
+    smallest = len(values) * 5e-324  # a mean below the smallest float is none, and is multiplied by so many
+    return isclose(found, fsum(values), rel_tol=1e-15, abs_tol=size * 1e-15 + smallest)
 
 
 def compare_with_sqlite(
