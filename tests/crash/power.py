@@ -294,9 +294,11 @@ def run(states: int, seed: int, *, control: str = "none", workloads: tuple[str, 
             ]
             seed += wanted
             try:
+                has_faults = False
                 for number, one in enumerate(pool.map(perform, tasks), start=1):
                     tally.add(one)
-                    if tally.faults and number >= len(workloads):  # each of them has had its turn
+                    has_faults = has_faults or one.faults > 0
+                    if has_faults and number >= len(workloads):  # each of them has had its turn
                         pool.shutdown(cancel_futures=True)
                         break
             except BrokenProcessPool:
