@@ -45,7 +45,9 @@ ON_A_SERVER_IN_EVERY_RUN = {"test_transaction", "test_retry"}
 """Of the tests that run at each kind of place, those that show most of a server. The others are slow there."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "ha" not in config.option.markexpr.split():  # a cluster is started for who asks for one only
+        items[:] = [item for item in items if item.get_closest_marker("ha") is None]
     for item in items:
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if parameters.get("location") == "postgresql" and item.path.stem not in ON_A_SERVER_IN_EVERY_RUN:
