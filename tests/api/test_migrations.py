@@ -126,6 +126,14 @@ def test_indexes_stay_where_their_fields_do(database: MiniDB) -> None:
     check_consistency(database)
 
 
+@pytest.mark.usefixtures("users")
+def test_a_covering_index_stays_one(database: MiniDB) -> None:
+    database.create_index("users", "age", name="whole", include="*")
+    migrations_of().apply(database)
+    assert [index.include for index in database.indexes("users") if index.name == "whole"] == ["*"]
+    check_consistency(database)
+
+
 def test_an_index_that_would_lose_a_field_is_dropped_first(database: MiniDB) -> None:
     database.table("t", Schema(a=IntegerField(), b=IntegerField()))
     database.create_index("t", "a", "b")

@@ -230,7 +230,13 @@ def _indexes_of(known: Catalog, definition: TableDefinition, schema: Schema) -> 
         ]
         if not gone:
             made = define_index(
-                known, definition.name, index.fields, name=index.name, unique=index.unique, where=index.where
+                known,
+                definition.name,
+                index.fields,
+                name=index.name,
+                unique=index.unique,
+                where=index.where,
+                include=index.include,
             )
             indexes.append(made)
     if refusals:
