@@ -24,7 +24,7 @@ from minidb.tables.catalog import Catalog
 from minidb.tables.definition_changes import change, define_index
 from minidb.tables.definitions import IndexDefinition, PastSchema, Rewriting, TableDefinition, digest_of
 from minidb.tables.row import Row, columns_of
-from minidb.tables.schema_changes import condition_fields, mismatch, missing_indexes
+from minidb.tables.schema_changes import condition_fields, mismatch, missing_indexes, needed_by_index
 from minidb.tables.session import WriteSession
 from minidb.tables.writing import BATCH_ROWS, insert_entries, insert_keyed
 
@@ -219,15 +219,7 @@ def _indexes_of(known: Catalog, definition: TableDefinition, schema: Schema) -> 
         gone = sorted({*index.fields, *condition_fields(index.where)} - schema.fields.keys())
         if gone == list(index.fields):
             continue
-        refusals += [
-            SchemaDifference(
-                field,
-                "indexed",
-                f"field {field!r} is used by the index {index.name!r}",
-                f"drop the index first: db.drop_index({definition.name!r}, {index.name!r})",
-            )
-            for field in gone
-        ]
+        refusals += [needed_by_index(definition, index, field) for field in gone]
         if not gone:
             made = define_index(
                 known,

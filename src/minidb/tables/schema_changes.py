@@ -121,6 +121,16 @@ def mismatch(name: str, differences: Collection[SchemaDifference]) -> SchemaMism
     )
 
 
+def needed_by_index(definition: TableDefinition, index: IndexDefinition, field: str) -> SchemaDifference:
+    """Return why a field cannot go: an index has it beside others that stay."""
+    return SchemaDifference(
+        field,
+        "indexed",
+        f"field {field!r} is used by the index {index.name!r}",
+        f"drop the index first: db.drop_index({definition.name!r}, {index.name!r})",
+    )
+
+
 def _indexes_after(
     definition: TableDefinition, comparison: SchemaComparison, drop_fields: Collection[str]
 ) -> tuple[tuple[IndexDefinition, ...], list[SchemaDifference]]:
@@ -134,16 +144,7 @@ def _indexes_after(
         gone = [field for field in comparison.dropped if field in used]
         if gone == list(index.fields):
             continue
-        refusals += [
-            SchemaDifference(
-                field,
-                "indexed",
-                f"field {field!r} is used by the index {index.name!r}",
-                f"drop the index first: db.drop_index({definition.name!r}, {index.name!r})",
-            )
-            for field in gone
-            if field in drop_fields
-        ]
+        refusals += [needed_by_index(definition, index, field) for field in gone if field in drop_fields]
         kept.append(index if gone else _renamed(index, names, taken))
     return tuple(kept), refusals
 
