@@ -188,6 +188,15 @@ def test_it_follows_a_change_of_the_schema(database: MiniDB) -> None:
     assert database.verify().ok
 
 
+def test_it_is_the_index_that_a_schema_asks_for_later(database: MiniDB) -> None:
+    database.table("t", Schema(city=StringField())).insert(Row(city="Oslo"))
+    database.create_index("t", "city", include="*")
+    table = database.table("t", Schema(city=StringField(index=True)))
+    assert [(index.name, index.include) for index in database.indexes("t")] == [("city", "*")]
+    assert table.find(city="Oslo", require_index=True).count() == 1
+    check_consistency(database)
+
+
 def test_it_is_covering_wherever_the_database_goes(people: Table[Row], tmp_path: Path) -> None:
     database = people.database
     database.backup(tmp_path / "backup")

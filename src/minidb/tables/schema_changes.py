@@ -99,7 +99,8 @@ def missing_indexes(known: Catalog, name: str, schema: Schema) -> list[IndexDefi
     """Return the indexes that a schema asks for and that its table has not, as ``define_index`` does."""
     if known.table(name).is_outdated:
         return []
-    indexes = [one for one in known.definition(name).indexes if not one.is_building]
+    # One that holds whole rows does all that a schema asks for.
+    indexes = [replace(one, is_covering=False) for one in known.definition(name).indexes if not one.is_building]
     found = []
     for field, is_unique in schema.indexed_fields:
         wanted = define_index(known, name, (field,), name=field, unique=is_unique, where=None)
