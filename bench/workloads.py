@@ -88,7 +88,7 @@ def make_plan(count: int, first_id: int) -> Plan:
         ],
         scans=1 if is_small else 2,
         commits=10 if is_small else 500,
-        shared_commits=THREADS[-1] * (1 if is_small else 20),
+        shared_commits=THREADS[-1] * (1 if is_small else 100),
         lone_commits=10 if is_small else 3000,
     )
 
