@@ -16,7 +16,7 @@ import lmdb
 import pytest
 from tests.engines.lmdb.test_processes import in_child, start
 
-from minidb.engines.lmdb import applying
+from minidb.engines.lmdb import applying, commit_queue
 from minidb.engines.lmdb.commit_log.commits import CommitLog
 from minidb.engines.lmdb.commit_queue import GATHER_S, Commit, CommitQueue
 from minidb.engines.lmdb.durable import LoggedChanges, make_durable
@@ -621,10 +621,21 @@ def go_on_with_company(engine: LmdbEngine, disk: Disk) -> None:
     disk.go_on()
 
 
-@pytest.mark.parametrize("role", ["alone", "leader", "follower"])
+def go_on_with_one_behind(engine: LmdbEngine, threads: ThreadPoolExecutor, disk: Disk) -> None:
+    """Let a flush end when two wait behind it, and one more that is begun here."""
+    queue = queue_of(engine)
+    until(lambda: len(queue.line) != 2)
+    behind = threads.submit(put, engine, b"behind")
+    until(lambda: len(queue.line) != 3)
+    disk.go_on()
+    behind.result(PATIENCE_S)
+
+
+@pytest.mark.parametrize("role", ["alone", "leader", "follower", "middle"])
 def test_an_interrupt_at_any_moment_of_a_commit_leaves_no_lock_and_no_half_and_nobody_waiting(
-    engine: LmdbEngine, threads: ThreadPoolExecutor, disk: Disk, role: str
+    engine: LmdbEngine, threads: ThreadPoolExecutor, disk: Disk, monkeypatch: pytest.MonkeyPatch, role: str
 ) -> None:
+    monkeypatch.setattr(commit_queue, "LOOK_AGAIN_S", 10 * PATIENCE_S)  # each is called
     moment, key = 0, b""
     was_interrupted = True
     while was_interrupted:
@@ -634,6 +645,10 @@ def test_an_interrupt_at_any_moment_of_a_commit_leaves_no_lock_and_no_half_and_n
         if role == "follower":
             others.append(held_up(engine, threads, disk))
             threads.submit(go_on_with_company, engine, disk)
+        elif role == "middle":
+            others.append(held_up(engine, threads, disk))
+            others += stand_in_line(engine, threads, [lambda: put(engine, b"before")])
+            others.append(threads.submit(go_on_with_one_behind, engine, threads, disk))
         transaction = engine.begin_write(PATIENCE_S)
         transaction.put_many(ROWS, {key: b""})
         transaction.put_many(INDEX, {key: b""})
@@ -658,6 +673,18 @@ def test_an_interrupt_at_any_moment_of_a_commit_leaves_no_lock_and_no_half_and_n
         assert is_free(engine)
     assert moment > 50
     assert keys(engine)[-1] in (b"other", b"leader", key)
+
+
+def test_each_of_a_group_is_called(
+    engine: LmdbEngine, threads: ThreadPoolExecutor, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_queue, "LOOK_AGAIN_S", 10 * PATIENCE_S)
+    for _ in range(20):
+        leader = held_up(engine, threads, disk)
+        followers = stand_in_line(engine, threads, [putting(engine, number) for number in range(30)])
+        disk.go_on()
+        for future in (leader, *followers):
+            future.result(PATIENCE_S)
 
 
 @pytest.mark.parametrize("end", ["commit", "close"])

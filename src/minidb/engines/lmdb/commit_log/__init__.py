@@ -5,7 +5,8 @@
     meta_pages   what LMDB reads first, and what a power failure may leave anyhow
     steady       the newest snapshot that is whole on the disk, and where the log goes on from it
     checkpoint   makes the newest snapshot the steady one
-    keeper       a thread that does so in the background
+    write_back   writes data in portions, so that a checkpoint has little left to flush
+    keeper       a thread that makes checkpoints in the background
     recovery     what the first to open does when nobody closed: the steady snapshot, and the log on top of it
     commits      all of it, as a write transaction of LMDB sees it
 

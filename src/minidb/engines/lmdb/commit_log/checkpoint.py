@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from minidb.engines.lmdb.commit_log import meta_pages
+from minidb.engines.lmdb.commit_log import meta_pages, write_back
 from minidb.engines.lmdb.commit_log.log import FlushFailedError, Log, Place
 from minidb.engines.lmdb.commit_log.steady import FILE, Live, Steady, SteadyFile
 from minidb.engines.lmdb.folder import DATA_FILE, flush_folder
@@ -99,6 +100,10 @@ class Checkpoints:
             self.steady.use_segment(number)
         log.start_at(place)
         return place
+
+    def write_back(self, is_hurried: Callable[[], bool]) -> None:
+        """Prepare for the other steps, so that commits do not wait for all of it at once; less if it is hurried."""
+        write_back.gently(self._data, is_hurried)
 
     def finish(self, begun: Begun, *, is_closed: bool = False) -> None:
         """Do the other steps. Raises ``OSError`` and ``lmdb.Error``."""

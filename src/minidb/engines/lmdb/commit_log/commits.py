@@ -86,6 +86,7 @@ class CommitLog:
         self._commits = self._keys = self._bytes = 0  # since the last checkpoint, of this process
         self._is_unflushed = False
         self._is_poisoned = False
+        self._is_hurried = False  # somebody waits for the checkpoint that is under way
         self._began_s = 0.0
         self._keeper = Keeper(self.tend)
 
@@ -164,6 +165,7 @@ class CommitLog:
 
     def lock_checkpoints(self) -> Hold:
         """Keep others from making checkpoints."""
+        self._is_hurried = True
         return self._checkpoint_lock.acquire(LOCK_WAIT_S)
 
     def wait_for_room(self) -> None:
@@ -204,12 +206,14 @@ class CommitLog:
     def checkpoint(self) -> None:
         """Make the newest snapshot the steady one, while others go on. REQUIRES no lock."""
         hold = self.lock_checkpoints()
+        self._is_hurried = False
         try:
             apply_hold = self._apply_lock.acquire(LOCK_WAIT_S)
             try:
                 begun = self._begin()
             finally:
                 apply_hold.release()
+            self._checkpoints.write_back(lambda: self._is_hurried or self.is_due)
             self._finish(begun)
         finally:
             hold.release()
@@ -284,6 +288,7 @@ class CommitLog:
 
     def rest(self) -> None:
         """Let nothing run in the background until the next commit."""
+        self._is_hurried = True
         self._keeper.stop()
 
     def tend(self, *, quiet_s: float) -> bool:
@@ -324,7 +329,7 @@ class CommitLog:
 
     def close(self, *, is_last: bool) -> None:
         """Let go of everything. ``is_last``: nobody else has the database open, so leave nothing to be replayed."""
-        self._keeper.stop()
+        self.rest()
         try:
             if is_last:
                 self.close_cleanly()
