@@ -1,20 +1,23 @@
 """Every engine passes the public conformance suite, unchanged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from minidb.engines.lmdb.engine import LmdbEngine
-from minidb.engines.memory import MemoryEngine
-from minidb.engines.port import Engine, Space
+from minidb.engines.memory import MemoryEngine, _MemorySnapshot
+from minidb.engines.port import Engine, Joined, ReadTransaction, Reference, Space
 from minidb.engines.postgres.engine import PostgresEngine
 from minidb.engines.secret import Secret
 from minidb.options import Options
+from minidb.tables.index_entries import row_keys_of
 from minidb.testing import ENGINE_CHECKS, check_engine
 from minidb.testing.conformance import check_a_snapshot_never_changes, pairs, reading, writing
+from minidb.testing.joining import JOINING_CHECKS, check_joined_scans_find_what_two_steps_find
 
 OpenEngine = Callable[..., Engine]
 
@@ -119,4 +122,41 @@ def test_check_engine_names_the_guarantee_that_an_engine_breaks(monkeypatch: pyt
 
     monkeypatch.setattr(MemoryEngine, "begin_read", begin_read_without_protection)
     with pytest.raises(AssertionError, match=check_a_snapshot_never_changes.__name__):
+        check_engine(MemoryEngine)
+
+
+def joined_in_two_steps(
+    self: ReadTransaction,
+    space: Space,
+    joined: Space,
+    reference: Reference,
+    start: bytes | None = None,
+    stop: bytes | None = None,
+    *,
+    reverse: bool = False,
+    first_page: int | None = None,
+) -> Iterator[list[Joined]]:
+    """The offer of an engine, made by hand."""
+    for page in self.scan(space, start, stop, reverse=reverse, first_page=first_page):
+        keys, named = [key for key, _ in page], [value for _, value in page]
+        if reference is Reference.KEY_END:
+            named = row_keys_of(keys)
+        yield list(zip(keys, named, self.get_many(joined, named), strict=True))
+
+
+@pytest.mark.parametrize("check", JOINING_CHECKS, ids=lambda check: check.__name__)
+def test_an_engine_may_offer_joined_scans(check: Callable[[Engine], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_MemorySnapshot, "scan_joined", joined_in_two_steps)
+    check(MemoryEngine())
+
+
+def test_joined_scans_that_leave_out_what_names_nothing_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: as an inner join would."""
+
+    def joined_inside(self: ReadTransaction, *ranged: Any, **options: Any) -> Iterator[list[Joined]]:
+        for page in joined_in_two_steps(self, *ranged, **options):
+            yield [line for line in page if line[2] is not None]
+
+    monkeypatch.setattr(_MemorySnapshot, "scan_joined", joined_inside)
+    with pytest.raises(AssertionError, match=check_joined_scans_find_what_two_steps_find.__name__):
         check_engine(MemoryEngine)

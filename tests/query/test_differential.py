@@ -38,43 +38,52 @@ from minidb import MiniDB, Row
 from minidb.exceptions import RowExistsError, UniqueViolationError
 
 BATCHES: Final = 8
+ON_A_SERVER: Final = 5
 QUESTIONS: Final = 16
 WALKS: Final = 4
 FIGURES: Final = 5
 
 
+@pytest.fixture
+def place(batch: int, request: pytest.FixtureRequest) -> Path | str:
+    """Where the tables of a batch are: most of what can go wrong is the same on every engine, and memory is faster."""
+    if batch % 4 == 0:
+        path: Path = request.getfixturevalue("database_path")
+        return path
+    return str(request.getfixturevalue("postgres_url")) if batch == ON_A_SERVER else ":memory:"
+
+
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_queries_find_what_sqlite_and_python_find(batch: int, database_path: Path) -> None:
+def test_queries_find_what_sqlite_and_python_find(batch: int, place: Path | str) -> None:
     random = seeded(batch)
-    # Most of what can go wrong is the same on every engine, and memory is faster.
-    with MiniDB(database_path if batch % 4 == 0 else ":memory:", durability="none") as database:
+    with MiniDB(place, durability="none") as database:
         asked = sum(ask(random, database, f"table_{number}") for number in range(TABLES))
         check_consistency(database)
     assert asked == TABLES * QUESTIONS
 
 
 @pytest.mark.parametrize("batch", range(4))
-def test_pages_are_what_is_found_in_pieces(batch: int, database_path: Path) -> None:
+def test_pages_are_what_is_found_in_pieces(batch: int, place: Path | str) -> None:
     random = seeded(batch)
-    with MiniDB(database_path if batch == 0 else ":memory:", durability="none") as database:
+    with MiniDB(place, durability="none") as database:
         pages = sum(walk_table(random, database, f"table_{number}") for number in range(TABLES))
         check_consistency(database)
     assert pages >= TABLES * WALKS
 
 
 @pytest.mark.parametrize("batch", range(4))
-def test_pages_miss_and_repeat_no_row_whatever_changes_between_them(batch: int, database_path: Path) -> None:
+def test_pages_miss_and_repeat_no_row_whatever_changes_between_them(batch: int, place: Path | str) -> None:
     random = seeded(batch)
-    with MiniDB(database_path if batch == 0 else ":memory:", durability="none") as database:
+    with MiniDB(place, durability="none") as database:
         changed = sum(walk_changing_table(random, database, f"table_{number}") for number in range(TABLES))
         check_consistency(database)
     assert changed > 0
 
 
 @pytest.mark.parametrize("batch", range(4))
-def test_figures_are_those_of_sqlite_and_python(batch: int, database_path: Path) -> None:
+def test_figures_are_those_of_sqlite_and_python(batch: int, place: Path | str) -> None:
     random = seeded(batch)
-    with MiniDB(database_path if batch == 0 else ":memory:", durability="none") as database:
+    with MiniDB(place, durability="none") as database:
         for number in range(TABLES):
             with ExitStack() as stack:
                 stored = store(random, database, f"table_{number}", stack)
@@ -83,9 +92,9 @@ def test_figures_are_those_of_sqlite_and_python(batch: int, database_path: Path)
 
 
 @pytest.mark.parametrize("batch", range(2))
-def test_queries_delete_and_update_what_python_finds(batch: int, database_path: Path) -> None:
+def test_queries_delete_and_update_what_python_finds(batch: int, place: Path | str) -> None:
     random = seeded(batch)
-    with MiniDB(database_path if batch == 0 else ":memory:", durability="none") as database:
+    with MiniDB(place, durability="none") as database:
         changed = sum(change(random, database, f"table_{number}") for number in range(TABLES * 2))
         check_consistency(database)
     assert changed > 0

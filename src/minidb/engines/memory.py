@@ -152,6 +152,8 @@ def _finish_all(spaces: Mapping[Space, _MemorySpace], changes: Mapping[Space, Sp
 class _MemorySnapshot:
     """A ``ReadTransaction`` over shared spaces."""
 
+    scan_joined = None
+
     def __init__(
         self, snapshots: set[weakref.ref[_MemorySnapshot]], spaces: Mapping[Space, _MemorySpace], generation: int
     ) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import NewType, Protocol
 
 Space = NewType("Space", str)
@@ -20,6 +21,19 @@ CATALOG = Space("catalog")
 """The one space that every database has from its creation. Writing to it changes the generation."""
 
 Pair = tuple[bytes, bytes]
+
+Joined = tuple[bytes, bytes, bytes | None]
+"""A pair's key, the key that the pair refers to, and the value of that one in another space; None where it has none."""
+
+
+class Reference(Enum):
+    """Where a pair holds the key that it refers to."""
+
+    VALUE = auto()
+    """It is the pair's value."""
+
+    KEY_END = auto()
+    """The pair's key ends with it and its length: 1 byte below 255, or 2 bytes, big endian, then 255."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +76,28 @@ class Changes:
 
 Recorder = Callable[[Changes, bool], Mapping[Space, Mapping[bytes, bytes]]]
 """Told what changes, and whether it is the last part of it. Returns what is to be written too, with it."""
+
+
+class ScanJoined(Protocol):
+    """A joined scan: a list takes one step, where ``scan_keys`` and ``get_many`` take two."""
+
+    def __call__(
+        self,
+        space: Space,
+        joined: Space,
+        reference: Reference,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        *,
+        reverse: bool = False,
+        first_page: int | None = None,
+    ) -> Iterator[list[Joined]] | None:
+        """Yield the keys of ``[start, stop)`` as ``scan_keys`` would, each with what its pair refers to in ``joined``.
+
+        The pairs are those at the moment of the call; the values that are joined to them, those at the moment of their
+        list. Returns None where the transaction has written to ``space``.
+        """
+        ...
 
 
 class ReadTransaction(Protocol):
@@ -118,6 +154,11 @@ class ReadTransaction(Protocol):
         first_page: int | None = None,
     ) -> Iterator[list[bytes]]:
         """Yield the keys of ``[start, stop)`` in order, as ``scan`` would, without their values."""
+        ...
+
+    @property
+    def scan_joined(self) -> ScanJoined | None:
+        """Scan pairs together with what they refer to in another space. None where two steps are as quick as one."""
         ...
 
     def last_key(self, space: Space) -> bytes | None:

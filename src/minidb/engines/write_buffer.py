@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import compress, islice
 from typing import Final, NoReturn, Protocol
 
-from minidb.engines.port import CATALOG, Changes, Pair, ReadTransaction, Recorder, Space
+from minidb.engines.port import CATALOG, Changes, Joined, Pair, ReadTransaction, Recorder, Reference, ScanJoined, Space
 from minidb.exceptions import TransactionClosedError
 
 SPILL_BYTES: Final = 32 * 1024 * 1024
@@ -230,7 +230,26 @@ class BufferedTransaction:
     def get_many(self, space: Space, keys: Sequence[bytes]) -> list[bytes | None]:
         if not self._is_touched(space):
             return self._snapshot.get_many(space, keys)
-        return [self.get(space, key) for key in keys]
+        if len(keys) == 1:
+            return [self.get(space, keys[0])]
+        written, shows_base = self._written(space, keys)
+        if shows_base:
+            below = [key for key in keys if key not in written]
+            written |= zip(below, self._snapshot.get_many(space, below), strict=True)
+        return list(map(written.get, keys))
+
+    def _written(self, space: Space, keys: Iterable[bytes]) -> tuple[dict[bytes, bytes | None], bool]:
+        """Return what was written of some keys, and whether the base shows through for the others."""
+        written: dict[bytes, bytes | None] = {}
+        shows_base = True
+        for layer in self._layers:
+            changes = layer.spaces.get(space)
+            if changes is not None:
+                if changes.hides_below:
+                    written, shows_base = {}, False
+                items = changes.items
+                written |= {key: items[key] for key in keys if key in items}
+        return written, shows_base
 
     def scan(
         self,
@@ -283,6 +302,41 @@ class BufferedTransaction:
             return
         for page in self.scan(space, start, stop, reverse=reverse, first_page=first_page):
             yield [key for key, _ in page]
+
+    @property
+    def scan_joined(self) -> ScanJoined | None:
+        return None if self._snapshot.scan_joined is None else self._scan_joined
+
+    def _scan_joined(
+        self,
+        space: Space,
+        joined: Space,
+        reference: Reference,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        *,
+        reverse: bool = False,
+        first_page: int | None = None,
+    ) -> Iterator[list[Joined]] | None:
+        scan = self._snapshot.scan_joined
+        if scan is None or self._is_touched(space):
+            return None
+        pages = scan(space, joined, reference, start, stop, reverse=reverse, first_page=first_page)
+        return None if pages is None else self._as_written(pages, joined)
+
+    def _as_written(self, pages: Iterator[list[Joined]], joined: Space) -> Iterator[list[Joined]]:
+        """Yield pages with what this transaction has written of the space that is joined."""
+        self._unspillable_scans += 1
+        try:
+            for page in pages:
+                if self._is_touched(joined):
+                    written, shows_base = self._written(joined, [named for _, named, _ in page])
+                    page = [  # noqa: PLW2901  # the same page, as it is by now
+                        (key, named, written.get(named, value if shows_base else None)) for key, named, value in page
+                    ]
+                yield page
+        finally:
+            self._unspillable_scans -= 1
 
     def last_key(self, space: Space) -> bytes | None:
         if not self._is_touched(space):
@@ -492,7 +546,7 @@ class _DoomedSnapshot:
     def get(self, *_: object, **__: object) -> NoReturn:
         raise _doomed()
 
-    get_many = scan = scan_keys = last_key = count = spaces = get
+    get_many = scan = scan_keys = scan_joined = last_key = count = spaces = get
 
     def close(self) -> None:
         """Do nothing: the base closes the snapshot that it gave."""

@@ -23,7 +23,7 @@ from minidb.engines.port import ReadTransaction, Space
 from minidb.query.plan import Access, IndexScan, Order, Plan, Range, TableScan, Union
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import LARGEST_UNCUT_BYTES, IndexBinding, row_keys_of
-from minidb.tables.reading import Found, FoundMany, decode_many, find_by_keys
+from minidb.tables.reading import Found, FoundMany, decode_many, scan_index
 
 SortKey = Callable[[Found], bytes]
 
@@ -201,14 +201,17 @@ def _index_pages(
                 keys = list(map(_KEY, page))
                 row_keys = row_keys_of(keys, fields_bytes=fields_bytes)
                 yield keys, *decode_many(table, row_keys, list(map(_DATA, page)))
-        elif index.unique:
-            for page in transaction.scan(index.space, one.start, one.stop, reverse=reverse, first_page=first_page):
-                row_keys = [row_key for _, row_key in page]
-                yield [key for key, _ in page], *find_by_keys(transaction, table, index, row_keys)
         else:
-            for keys in transaction.scan_keys(index.space, one.start, one.stop, reverse=reverse, first_page=first_page):
-                row_keys = row_keys_of(keys, fields_bytes=fields_bytes)
-                yield keys, *find_by_keys(transaction, table, index, row_keys)
+            yield from scan_index(
+                transaction,
+                table,
+                index,
+                one.start,
+                one.stop,
+                reverse=reverse,
+                first_page=first_page,
+                fields_bytes=fields_bytes,
+            )
 
 
 def _straightened(pages: Iterator[_Page], index: IndexBinding, order: SortKey) -> Iterator[FoundMany]:

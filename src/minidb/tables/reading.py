@@ -13,13 +13,14 @@ from typing import Final, cast
 
 from minidb.encoding.keys import successor
 from minidb.encoding.rows import Record
-from minidb.engines.port import ReadTransaction
+from minidb.engines.port import Joined, ReadTransaction, Reference, ScanJoined
 from minidb.exceptions import ChecksumError, CorruptionError
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import IndexBinding, is_cut, row_keys_of
 
 _KEY: Final = itemgetter(0)
 _DATA: Final = itemgetter(1)
+_JOINED: Final = itemgetter(2)
 
 Found = tuple[bytes, Record]
 FoundMany = tuple[list[bytes], list[Record]]
@@ -91,6 +92,10 @@ def find_by_index(transaction: ReadTransaction, table: TableBinding, index: Inde
         for page in transaction.scan(index.space, prefix, successor(prefix)):
             row_keys += row_keys_of(list(map(_KEY, page)), fields_bytes=fields_bytes)
             data += map(_DATA, page)
+    elif (scan := transaction.scan_joined) and (joined := _joined(scan, table, index, prefix, successor(prefix))):
+        for _, page_keys, page_data in joined:
+            row_keys += page_keys
+            data += page_data
     elif index.unique and None not in wanted:
         row_key = transaction.get(index.space, prefix)
         row_keys = [] if row_key is None else [row_key]
@@ -109,17 +114,67 @@ def find_by_index(transaction: ReadTransaction, table: TableBinding, index: Inde
     return decode_many(table, row_keys, data)
 
 
-def find_by_keys(
-    transaction: ReadTransaction, table: TableBinding, index: IndexBinding, row_keys: list[bytes]
-) -> FoundMany:
-    """Return the rows that an index's entries name."""
-    return decode_many(table, row_keys, _rows_of(transaction, table, index, row_keys))
+def scan_index(
+    transaction: ReadTransaction,
+    table: TableBinding,
+    index: IndexBinding,
+    start: bytes | None,
+    stop: bytes | None,
+    *,
+    reverse: bool,
+    first_page: int | None,
+    fields_bytes: int | None,
+) -> Iterator[tuple[list[bytes], list[bytes], list[Record]]]:
+    """Yield the keys of the entries of ``[start, stop)`` in order, the keys of their rows, and the rows.
+
+    REQUIRES an index that is not covering. ``fields_bytes`` is that of ``row_keys_of``.
+    """
+    scan = transaction.scan_joined
+    if scan and (joined := _joined(scan, table, index, start, stop, reverse=reverse, first_page=first_page)):
+        for keys, row_keys, rows in joined:
+            yield keys, *decode_many(table, row_keys, rows)
+    elif index.unique:
+        for page in transaction.scan(index.space, start, stop, reverse=reverse, first_page=first_page):
+            row_keys = list(map(_DATA, page))
+            rows = _rows_of(transaction, table, index, row_keys)
+            yield list(map(_KEY, page)), *decode_many(table, row_keys, rows)
+    else:
+        for keys in transaction.scan_keys(index.space, start, stop, reverse=reverse, first_page=first_page):
+            row_keys = row_keys_of(keys, fields_bytes=fields_bytes)
+            yield keys, *decode_many(table, row_keys, _rows_of(transaction, table, index, row_keys))
+
+
+def _joined(
+    scan: ScanJoined,
+    table: TableBinding,
+    index: IndexBinding,
+    start: bytes | None,
+    stop: bytes | None,
+    *,
+    reverse: bool = False,
+    first_page: int | None = None,
+) -> Iterator[tuple[list[bytes], list[bytes], list[bytes]]] | None:
+    """Return the keys of entries, and of their rows, and what is stored there; None if it takes two steps."""
+    reference = Reference.VALUE if index.unique else Reference.KEY_END
+    pages = scan(index.space, table.space, reference, start, stop, reverse=reverse, first_page=first_page)
+    return None if pages is None else _split(pages, table, index)
+
+
+def _split(
+    pages: Iterator[list[Joined]], table: TableBinding, index: IndexBinding
+) -> Iterator[tuple[list[bytes], list[bytes], list[bytes]]]:
+    for page in pages:
+        keys, row_keys = list(map(_KEY, page)), list(map(_DATA, page))
+        yield keys, row_keys, _present(table, index, list(map(_JOINED, page)))
 
 
 def _rows_of(
     transaction: ReadTransaction, table: TableBinding, index: IndexBinding, row_keys: list[bytes]
 ) -> list[bytes]:
-    rows = transaction.get_many(table.space, row_keys)
+    return _present(table, index, transaction.get_many(table.space, row_keys))
+
+
+def _present(table: TableBinding, index: IndexBinding, rows: list[bytes | None]) -> list[bytes]:
     if None in rows:
         raise CorruptionError(
             f"An index of table {table.name!r} names a row that is not there",

@@ -229,6 +229,7 @@ def check_a_rollback_leaves_nothing(engine: Engine) -> None:
         expect(pairs(snapshot, A), [(b"a", b"1")], "a closed transaction has changed nothing")
     with writing(engine) as again:
         again.create_space(B)  # not there, so it can be made
+        expect(again.get_many(B, [b"x", b"y"]), [None, None], "nor anything in it")
         expect(pairs(again, B), [], "nor made a space")
 
 

@@ -15,8 +15,9 @@ from typing import Final
 from minidb.engines.port import Engine
 from minidb.testing.conformance import CONTRACT_CHECKS
 from minidb.testing.isolation import ISOLATION_CHECKS
+from minidb.testing.joining import JOINING_CHECKS
 
-ENGINE_CHECKS: Final[tuple[Callable[[Engine], None], ...]] = (*CONTRACT_CHECKS, *ISOLATION_CHECKS)
+ENGINE_CHECKS: Final[tuple[Callable[[Engine], None], ...]] = (*CONTRACT_CHECKS, *JOINING_CHECKS, *ISOLATION_CHECKS)
 """Every guarantee. A function takes a new and empty engine, which its caller closes."""
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from minidb.engines.port import Reference
 from minidb.engines.postgres.dialect import COCKROACHDB, DIALECTS, POSTGRESQL, YUGABYTEDB, Dialect, dialect_of
 from minidb.engines.postgres.statements import Statements
 
@@ -32,6 +33,11 @@ def all_statements(dialect: Dialect, schema: str) -> list[str]:
             for has_stop in (False, True):
                 page = space.page(columns, reverse=reverse, has_stop=has_stop)
                 lines.append(f"space.page({columns}, reverse={reverse}, has_stop={has_stop}): {page}")
+    for reference in Reference:
+        for reverse in (False, True):
+            for has_stop in (False, True):
+                page = space.joined_page(statements.space(8), reference, reverse=reverse, has_stop=has_stop)
+                lines.append(f"space.joined_page({reference.name}, reverse={reverse}, has_stop={has_stop}): {page}")
     lines += [f"make_space[{number}]: {one}" for number, one in enumerate(statements.make_space(7))]
     lines.append(f"drop_space: {statements.drop_space(7)}")
     lines += [f"setting {name} = {value}" for name, value in sorted(dialect.settings.items())]

@@ -38,6 +38,8 @@ class LmdbSnapshot:
 
     __slots__ = ("_environment", "_fork_count", "_handles", "_transaction", "generation")
 
+    scan_joined = None
+
     def __init__(
         self, environment: Environment, transaction: lmdb.Transaction[bytes] | None, known: KnownSpaces
     ) -> None:

@@ -22,18 +22,44 @@ from typing import Final
 
 from psycopg import sql
 
+from minidb.engines.port import Reference
 from minidb.engines.postgres.dialect import Dialect
 
 FORMAT: Final = "1"  # Stored on the server: raise it when what is stored changes.
 
 
+_SHORT: Final = "get_byte(key, length(key) - 1)"
+_LONG: Final = "(256 * get_byte(key, length(key) - 3) + get_byte(key, length(key) - 2))"
+_REFERRED_KEY: Final = {
+    Reference.VALUE: "value",
+    Reference.KEY_END: (
+        f"CASE WHEN {_SHORT} < 255 THEN substr(key, length(key) - {_SHORT}, {_SHORT}) "
+        f"ELSE substr(key, length(key) - 2 - {_LONG}, {_LONG}) END"
+    ),
+}
+"""The key that a pair refers to, as an expression."""
+
+
 class SpaceStatements:
     """The statements on one space. Keys of pages are those of ``[start, stop)``."""
 
-    __slots__ = ("_table", "clear", "count", "delete", "get", "get_many", "insert", "newest", "number", "put")
+    __slots__ = (
+        "_lookup_join",
+        "_table",
+        "clear",
+        "count",
+        "delete",
+        "get",
+        "get_many",
+        "insert",
+        "newest",
+        "number",
+        "put",
+    )
 
-    def __init__(self, schema: str, number: int) -> None:
+    def __init__(self, dialect: Dialect, schema: str, number: int) -> None:
         self.number = number
+        self._lookup_join = dialect.lookup_join
         self._table = table = _name(schema, f"space_{number}")
         pairs = "FROM unnest($1::bytea[], $2::bytea[]) AS new (key, value)"
         self.get = f"SELECT value FROM {table} WHERE key = $1"  # noqa: S608  # here and below: names made by psycopg.sql
@@ -50,6 +76,18 @@ class SpaceStatements:
         inside, length = ("key >= $1 AND key < $2", "$3") if has_stop else ("key >= $1", "$2")
         order = "key DESC" if reverse else "key"
         return f"SELECT {columns} FROM {self._table} WHERE {inside} ORDER BY {order} LIMIT {length}::bigint"  # noqa: S608
+
+    def joined_page(self, joined: SpaceStatements, reference: Reference, *, reverse: bool, has_stop: bool) -> str:
+        """Return what reads a page with what its pairs refer to in another space. Its parameters are those of ``page``.
+
+        The page is cut before it is joined, and each line of it finds its other half by the key.
+        """
+        page = self.page(f"key, {_REFERRED_KEY[reference]} AS referred", reverse=reverse, has_stop=has_stop)
+        return (
+            f"SELECT entry.key, entry.referred, found.value FROM ({page}) AS entry "  # noqa: S608
+            f"{self._lookup_join} {joined._table} AS found ON found.key = entry.referred "
+            f"ORDER BY entry.key{' DESC' if reverse else ''}"
+        )
 
 
 class Statements:
@@ -136,7 +174,7 @@ class Statements:
 
     def space(self, number: int) -> SpaceStatements:
         """Return the statements on the space of a number."""
-        return SpaceStatements(self.schema, number)
+        return SpaceStatements(self.dialect, self.schema, number)
 
     def make_space(self, number: int) -> list[str]:
         """Return what makes the table of a space."""

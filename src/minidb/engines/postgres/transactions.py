@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, cast
+from functools import partial
+from operator import itemgetter
+from typing import Final, NamedTuple, Protocol, cast
 
-from minidb.engines.port import Pair, Space
+from minidb.engines.port import Joined, Pair, Reference, Space
 from minidb.engines.postgres.connections import Connections, ServerConnection, keep_inherited
 from minidb.engines.postgres.statements import SpaceStatements, Statements
 from minidb.engines.postgres.tokens import COMMITTED, key_of_new
@@ -27,6 +29,8 @@ BATCH_BYTES: Final = 4 * 1024 * 1024
 """Bytes of values in one statement, if there is more than one of them."""
 
 
+_LAST: Final = itemgetter(-1)
+
 LARGEST_STEP: Final = 1 << 20
 """Generations rise by chance: after a failover that has lost some, those of a new leader are never the same."""
 
@@ -36,6 +40,12 @@ class KnownSpaces(NamedTuple):
 
     generation: int
     spaces: Mapping[Space, SpaceStatements]
+
+
+class _Page(Protocol):
+    """Returns the statement that reads a page of a range."""
+
+    def __call__(self, *, reverse: bool, has_stop: bool) -> str: ...
 
 
 class PostgresSnapshot:
@@ -57,8 +67,9 @@ class PostgresSnapshot:
             return []
         connection, statements = self.live(), self._space(space)
         found: dict[bytes, bytes] = {}
-        for start in range(0, len(keys), BATCH):
-            found.update(connection.rows(statements.get_many, keys[start : start + BATCH]))
+        batches = [keys[start : start + BATCH] for start in range(0, len(keys), BATCH)]
+        for lines in connection.run([(statements.get_many, (batch,)) for batch in batches]):
+            found.update(lines)
         return list(map(found.get, keys))
 
     def scan(
@@ -72,7 +83,8 @@ class PostgresSnapshot:
         first_page: int | None = None,
     ) -> Iterator[list[Pair]]:
         size = first_page or limit or FIRST_PAGE
-        pages = self._pages(space, "key, value", start, stop, reverse=reverse, limit=limit, size=size)
+        page = partial(self._space(space).page, "key, value")
+        pages = self._pages(page, start, stop, reverse=reverse, limit=limit, size=size)
         return cast("Iterator[list[Pair]]", pages)
 
     def scan_keys(
@@ -84,9 +96,24 @@ class PostgresSnapshot:
         reverse: bool = False,
         first_page: int | None = None,
     ) -> Iterator[list[bytes]]:
-        size = first_page or FIRST_PAGE
-        for page in self._pages(space, "key", start, stop, reverse=reverse, limit=None, size=size):
-            yield [key for (key,) in page]
+        page = partial(self._space(space).page, "key")
+        for lines in self._pages(page, start, stop, reverse=reverse, limit=None, size=first_page or FIRST_PAGE):
+            yield [key for (key,) in lines]
+
+    def scan_joined(
+        self,
+        space: Space,
+        joined: Space,
+        reference: Reference,
+        start: bytes | None = None,
+        stop: bytes | None = None,
+        *,
+        reverse: bool = False,
+        first_page: int | None = None,
+    ) -> Iterator[list[Joined]]:
+        page = partial(self._space(space).joined_page, self._space(joined), reference)
+        pages = self._pages(page, start, stop, reverse=reverse, limit=None, size=first_page or FIRST_PAGE)
+        return cast("Iterator[list[Joined]]", pages)
 
     def last_key(self, space: Space) -> bytes | None:
         for page in self.scan_keys(space, reverse=True, first_page=1):
@@ -95,8 +122,7 @@ class PostgresSnapshot:
 
     def _pages(
         self,
-        space: Space,
-        columns: str,
+        statement: _Page,
         start: bytes | None,
         stop: bytes | None,
         *,
@@ -105,14 +131,12 @@ class PostgresSnapshot:
         size: int,
     ) -> Iterator[list[Line]]:
         """Yield the lines of a range, page by page: each begins where the last one ended, so no cursor is held."""
-        statements = self._space(space)
         low = b"" if start is None else start
         remaining = sys.maxsize if limit is None else limit
         while remaining > 0:
             asked = min(size, remaining, LARGEST_PAGE)
-            statement = statements.page(columns, reverse=reverse, has_stop=stop is not None)
             bounds = (low,) if stop is None else (low, stop)
-            page = self.live().rows(statement, *bounds, asked)
+            page = self.live().rows(statement(reverse=reverse, has_stop=stop is not None), *bounds, asked)
             if page:
                 yield page
             if len(page) < asked:
@@ -122,7 +146,7 @@ class PostgresSnapshot:
                 stop = page[-1][0]
             else:
                 low = page[-1][0] + b"\x00"  # the smallest key beyond it
-            weight = sum(len(line[-1]) for line in page) // asked + 1
+            weight = sum(map(len, filter(None, map(_LAST, page)))) // asked + 1
             size = max(1, min(2 * asked, PAGE_BYTES // weight))
 
     def count(self, space: Space) -> int:
