@@ -422,12 +422,12 @@ class MiniDB(Care):
         connection = self.connection_pool.lend(self.options.pool_timeout_s)
         return Transaction(self, connection, None, read_only=read_only, commit_token=commit_token)
 
-    def begin_on_lent(self, *, read_only: bool) -> Transaction:
+    def begin_on_lent(self, *, read_only: bool, commit_token: bool) -> Transaction:
         """Begin a transaction that takes no connection, for the holder of one."""
         outer = self._transaction_around()
         if outer is None:
             self._require_beginning(read_only=read_only)
-        return Transaction(self, None, outer, read_only=read_only)
+        return Transaction(self, None, outer, read_only=read_only, commit_token=commit_token)
 
     @overload
     def run(self, body: Callable[[], Result], *, commit_token: bool = False) -> Result: ...

@@ -45,10 +45,10 @@ class Connection:
         self.is_lent = False
         self.uses = 0
 
-    def begin_transaction(self, *, read_only: bool = False) -> Transaction:
+    def begin_transaction(self, *, read_only: bool = False, commit_token: bool = False) -> Transaction:
         """Begin a transaction on this connection; see ``MiniDB.begin_transaction``."""
         self.require_lent()
-        transaction = self._database.begin_on_lent(read_only=read_only)
+        transaction = self._database.begin_on_lent(read_only=read_only, commit_token=commit_token)
         if self._transaction is None or not self._transaction.is_open:
             self._transaction = transaction  # the outermost: ending it ends those inside
         return transaction

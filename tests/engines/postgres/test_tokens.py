@@ -50,6 +50,20 @@ def test_a_token_tells_whether_a_lost_commit_was_one(way: Way, cut: str, is_ther
     assert way[0].get_table("t").count() == is_there
 
 
+def test_a_transaction_on_a_connection_of_the_pool_may_have_a_token(way: Way) -> None:
+    database, proxy = way
+    with database.connection_pool.get_connection() as connection:
+        for commit_token in (False, True):
+            transaction = connection.begin_transaction(commit_token=commit_token)
+            connection.get_table("t").insert(Row(n=1))
+            proxy.cut = "after"
+            with pytest.raises(CommitUnknownError) as lost:
+                transaction.commit()
+            proxy.cut = None
+            assert (lost.value.token is not None) is commit_token
+    assert database.was_committed(lost.value.token)
+
+
 def test_any_program_may_ask(way: Way, postgres_url: str) -> None:
     lost = lose_a_commit(way, "after")
     with MiniDB(postgres_url, durability="none") as other:
