@@ -22,6 +22,8 @@ from bench.adapters.minidb_adapter import SCHEMA
 from minidb import MiniDB
 from minidb.api.transaction import ambient_transaction
 from minidb.encoding.integers import encode_integer
+from minidb.encoding.rows import BODY
+from minidb.engines.lmdb.engine import LmdbEngine
 from minidb.tables import reading, writing
 
 _CALLS: Final = 1000
@@ -51,6 +53,7 @@ def read_steps(database: MiniDB) -> Iterator[Step]:
     """Yield the steps of a point read, the whole first."""
     users = database.get_table("users")
     engine, pool = database.engine, database.connection_pool
+    assert isinstance(engine, LmdbEngine), "it is in a folder"
 
     def take_and_give() -> None:
         taken = pool.take()
@@ -61,23 +64,24 @@ def read_steps(database: MiniDB) -> Iterator[Step]:
         yield "table.query(id), in a read transaction", time_of(lambda: users.query(_ID))
         ambient = ambient_transaction()
         assert ambient is not None, "it has just begun"
-        yield "find the transaction", time_of(lambda: ambient.find(database))
+        yield "find the transaction and its table", time_of(lambda: ambient.finder(database, "users"))
     yield "look for an ambient transaction", time_of(ambient_transaction)
     yield "take a connection, give it back", time_of(take_and_give)
-    yield "begin a snapshot, end it", time_of(lambda: engine.begin_read().close())
     with database.snapshot(None) as (snapshot, catalog):
         table = catalog.table("users")
         key = encode_integer(_ID)
         data = snapshot.get(table.space, key) or b""
-        record = table.decode_record(data)
-        whole = crc32(data)
-        yield "catalog and table", time_of(lambda: database.catalog_of(snapshot).table("users"))
-        yield "reading.find", time_of(lambda: reading.find(snapshot, table, _ID))
-        yield "id to key", time_of(lambda: table.key_of_id(_ID))
+        body = data[BODY]
+        record, whole = table.codec.read_body(body), table.codec.whole
+        find, set_key = reading.finder(snapshot.get, table), table.codec.set_key
+        yield "begin a snapshot, get the bytes, end it", time_of(lambda: engine.read_newest(table.space, key))
+        yield "find the row", time_of(lambda: find(_ID))
+        yield "id to key", time_of(lambda: encode_integer(_ID))
         yield "get the bytes", time_of(lambda: snapshot.get(table.space, key))
-        yield "bytes to row", time_of(lambda: table.decode_record(data))
         yield "checksum", time_of(lambda: crc32(data, whole))
-        yield "note the key in the row", time_of(lambda: table.row(key, record))
+        yield "cut the body out", time_of(lambda: data[BODY])
+        yield "body to row", time_of(lambda: table.codec.read_body(body))
+        yield "note the key in the row", time_of(lambda: set_key(record, key))
 
 
 def insert_steps(database: MiniDB) -> Iterator[Step]:

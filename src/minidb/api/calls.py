@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from minidb.api.pool import Connection, ConnectionPool
 from minidb.api.retry import repeat
 from minidb.api.snapshots import OpenSnapshots
 from minidb.api.transaction import Transaction, ambient_transaction
-from minidb.engines.port import Engine, ReadTransaction
+from minidb.engines.port import Engine, ReadTransaction, Space
 from minidb.exceptions import ConflictError, DatabaseClosedError, ReadOnlyError
 from minidb.options import Options
 from minidb.tables import catalog as catalogs
@@ -86,25 +86,25 @@ class Calls:
                     self._catalog = catalog
         return catalog
 
-    def read_row(
-        self, connection: Connection | None, key: TableKey, row_id: object
-    ) -> tuple[TableBinding, reading.Found | None]:
-        """``read`` of ``reading.find``, written out: one call less on the hottest path."""
-        transaction = ambient_transaction()
-        if transaction is not None and (mine := transaction.find(self)) is not None:
-            table = mine.catalog.table(key)
-            return table, reading.find(mine.bytes, table, row_id)
+    def find_alone(self, connection: Connection | None, key: TableKey, row_id: object) -> Any:  # Any: the table's rows
+        """Return the row that has an id, or None: ``read`` of ``reading.find``, outside a transaction and quicker."""
         if connection is not None:
-            return self.read(connection, key, lambda snapshot, table: (table, reading.find(snapshot, table, row_id)))
+            return self.read(connection, key, reading.find, row_id)
         pool = self.connection_pool
         taken = pool.take()
         try:
-            if self.engine.read_newest is not None and (newest := self._read_newest(key, row_id)) is not None:
-                return newest
+            catalog = self._catalog
+            find = catalog.finders.get(key)
+            if find is not None:
+                try:
+                    row = find(row_id)
+                    if row is not None or catalog.table(key).key_of_id(row_id) is not None:
+                        return row  # else nothing was read, and the table may be gone
+                except _OtherStateError:
+                    pass
             snapshot = self.engine.begin_read()
             try:
-                table = self.catalog_of(snapshot).table(key)
-                return table, reading.find(snapshot, table, row_id)
+                return reading.find(snapshot, self._finding_newest(self.catalog_of(snapshot), key), row_id)
             finally:
                 snapshot.close()
         finally:
@@ -112,19 +112,20 @@ class Calls:
             if pool.needs_care:
                 pool.settle()
 
-    def _read_newest(self, key: TableKey, row_id: object) -> tuple[TableBinding, reading.Found | None] | None:
-        """``read_row`` in one step, where the engine offers that; None where it must be done the long way."""
-        catalog = self._catalog
-        table = catalog.known(key)
-        if table is None or self.engine.read_newest is None:
-            return None
-        row_key = table.key_of_id(row_id)
-        if row_key is None:
-            return None
-        generation, data = self.engine.read_newest(table.space, row_key)
-        if generation != catalog.generation:
-            return None
-        return table, reading.found(table, row_key, data)
+    def _finding_newest(self, catalog: Catalog, key: TableKey) -> TableBinding:
+        """Return a table, and keep what finds its rows in the newest state, where the engine reads that in one step."""
+        table = catalog.table(key)
+        read_newest, generation = self.engine.read_newest, catalog.generation
+        if read_newest is not None and key not in catalog.finders:
+
+            def get(space: Space, row_key: bytes) -> bytes | None:
+                seen, data = read_newest(space, row_key)
+                if seen != generation:
+                    raise _OtherStateError
+                return data
+
+            catalog.finders[key] = reading.finder(get, table)
+        return table
 
     def read(
         self,
@@ -284,3 +285,7 @@ class Calls:
         self._made_here |= made_here
         with self._catalog_lock:
             self._catalog = self._catalog.with_live_schemas_of(committed)
+
+
+class _OtherStateError(Exception):
+    """The newest state has other tables than the catalog, or does not tell."""

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from minidb.api.index import rows_by_index
 from minidb.api.query import Query, combine
 from minidb.api.streaming import stream
+from minidb.api.transaction import ambient_transaction
 from minidb.conditions import predicate
 from minidb.conditions.predicate import Condition
 from minidb.engines.port import ReadTransaction
 from minidb.exceptions import UsageError
 from minidb.schema import ModelSchema, Schema
 from minidb.tables import reading, writing
-from minidb.tables.binding import TableBinding
+from minidb.tables.binding import TableBinding, row_not_found
 from minidb.tables.catalog import TableKey
 from minidb.tables.row import Row
 from minidb.tables.session import WriteSession
@@ -84,10 +85,13 @@ class Table(Generic[RowType]):
 
     def query(self, row_id: Id) -> RowType:
         """Return the row that has this id. Raises ``RowNotFoundError``."""
-        table, found = self._database.read_row(self._connection, self._key, row_id)
-        if found is None:
-            raise table.not_found(row_id)
-        row: RowType = table.row(*found)
+        ambient = ambient_transaction()
+        if ambient is None or (find := ambient.finder(self._database, self._key)) is None:
+            row: RowType | None = self._database.find_alone(self._connection, self._key, row_id)
+        else:
+            row = find(row_id)
+        if row is None:
+            raise row_not_found(self._name, row_id)
         return row
 
     @overload
@@ -96,8 +100,12 @@ class Table(Generic[RowType]):
     def get(self, row_id: Id, default: Default) -> RowType | Default: ...
     def get(self, row_id: Id, default: Default | None = None) -> RowType | Default | None:
         """Return the row that has this id, or ``default``."""
-        table, found = self._database.read_row(self._connection, self._key, row_id)
-        return default if found is None else table.row(*found)
+        ambient = ambient_transaction()
+        if ambient is None or (find := ambient.finder(self._database, self._key)) is None:
+            row: RowType | None = self._database.find_alone(self._connection, self._key, row_id)
+        else:
+            row = find(row_id)
+        return default if row is None else row
 
     def update(
         self, row_id: Id, /, *, if_version: Any = None, **changes: Any

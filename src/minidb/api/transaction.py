@@ -33,7 +33,8 @@ from minidb.exceptions import (
     TransactionClosedError,
     UsageError,
 )
-from minidb.tables.catalog import Catalog
+from minidb.tables import reading
+from minidb.tables.catalog import Catalog, TableKey
 from minidb.tables.session import WriteSession
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class Transaction:
         self._is_in_with = False
         self._has_left = False
         self._began = time.monotonic()
+        self._finders: dict[TableKey, reading.Finder] = {}
+        self._finders_catalog: Catalog | None = None
         self._place = _Place(self)
         try:
             if outer is None:
@@ -153,6 +156,18 @@ class Transaction:
     def catalog(self) -> Catalog:
         """The tables as this transaction sees them."""
         return self._read_catalog if self.session is None else self.session.catalog
+
+    def finder(self, key: TableKey) -> reading.Finder:
+        """Return what finds the rows of a table by their ids, as this transaction sees them. Kept, for many rows."""
+        catalog = self.catalog
+        if catalog is not self._finders_catalog:  # at first, and after a change of the tables in this transaction
+            self._finders, self._finders_catalog = {}, catalog
+            if self.session is None:  # no such change can come
+                self._place.finders = self._finders
+        find = self._finders.get(key)
+        if find is None:
+            find = self._finders[key] = reading.finder(self.bytes.get, catalog.table(key))
+        return find
 
     def commit(self) -> None:
         """Make the changes durable and visible to all; of a savepoint: make them part of the outer transaction.
@@ -274,6 +289,7 @@ class Transaction:
 
     def _finish(self, state: _State) -> None:
         self._state = state
+        self._place.database = None  # no call before ``try``: a signal's exception may come out of each
         try:
             if self._outer is not None:
                 self._finish_inside(self._outer)
@@ -289,6 +305,7 @@ class Transaction:
             raise
         finally:
             self._give_connection_back()
+            self._place.finders = {}
             if not self._is_in_with:
                 self._leave()
             if _log.isEnabledFor(logging.DEBUG):
@@ -361,17 +378,36 @@ class _Place:
     It refers to the transaction weakly, so that one which the program has let go of is not kept alive by it.
     """
 
-    __slots__ = ("around", "transaction")
+    __slots__ = ("_epoch", "_task", "_thread", "around", "database", "finders", "transaction")
 
     def __init__(self, transaction: Transaction) -> None:
         self.transaction = weakref.ref(transaction)
         self.around = _ambient.get()
+        self.finders: dict[TableKey, reading.Finder] = {}
+        """Of a read transaction."""
+        self.database: Calls | None = transaction.database
+        """None once the transaction has ended."""
+        self._thread, self._task = transaction._thread, transaction._task
+        self._epoch = transaction._epoch
 
     @property
     def is_left(self) -> bool:
         """Whether the transaction is no longer ambient."""
         transaction = self.transaction()
         return transaction is None or transaction._has_left
+
+    def finder(self, database: Calls, key: TableKey) -> reading.Finder | None:
+        """Return what finds rows of a table in the transaction that ``find`` finds; None if it finds none."""
+        if (  # ``find``, and all that follows from it, kept: 0.6 of 1.9 µs that a read took in a transaction
+            self.database is database
+            and self._thread == _get_ident()
+            and ("asyncio" not in _modules or self._task is _current_task())
+            and self._epoch == database.epoch
+            and (kept := self.finders.get(key)) is not None
+        ):
+            return kept
+        transaction = self.find(database)
+        return None if transaction is None else transaction.finder(key)
 
     def find(self, database: Calls) -> Transaction | None:
         """Return the innermost transaction of a database, from this one outwards, that the caller takes part in.

@@ -23,7 +23,8 @@ _BIG_HEAD: Final = 5  # bytes of type code and length before a longer magnitude
 # Looked up by the bits of the magnitude, with the length of the sum, an encoding takes 100 ns; two byte strings made
 # and joined take 125 (CPython 3.11).
 _LENGTHS: Final = tuple((bits + 7) // 8 for bits in range(8 * _SHORT + 1))
-_POSITIVE: Final = tuple(((type_codes.INTEGER_ZERO + size) << 8 * size, size + 1) for size in _LENGTHS)
+POSITIVE: Final = tuple(((type_codes.INTEGER_ZERO + size) << 8 * size, size + 1) for size in _LENGTHS)
+"""For integers of at least 0."""
 _NEGATIVE: Final = tuple(
     (((type_codes.INTEGER_ZERO - size) << 8 * size) + (1 << 8 * size) - 1, size + 1) for size in _LENGTHS
 )
@@ -32,7 +33,7 @@ _NEGATIVE: Final = tuple(
 # take off it.
 _POSITIVE_SUMS: Final = {
     size: (offset + (1 << 8 * (size - 2) if size > 1 else 0), offset + (1 << 8 * (size - 1)) - 1, offset)
-    for offset, size in set(_POSITIVE)
+    for offset, size in set(POSITIVE)
 }
 _NEGATIVE_SUMS: Final = {
     size: (offset - (1 << 8 * (size - 1)) + 1, offset - (1 << 8 * (size - 2)), offset)
@@ -53,7 +54,7 @@ def encode_integer(value: int) -> bytes:
     '32 03 e8'
     """
     try:
-        offset, size = (_POSITIVE if value >= 0 else _NEGATIVE)[value.bit_length()]
+        offset, size = (POSITIVE if value >= 0 else _NEGATIVE)[value.bit_length()]
         return (value + offset).to_bytes(size, "big")
     except IndexError:
         return _encode_big_integer(value)
@@ -70,7 +71,7 @@ def encode_range(values: range) -> list[bytes]:
     encoded: list[bytes] = []
     start = values.start
     while start < values.stop and start.bit_length() <= 8 * _SHORT:
-        offset, size = _POSITIVE[start.bit_length()]
+        offset, size = POSITIVE[start.bit_length()]
         stop = min(values.stop, 1 << 8 * (size - 1))  # from here on the encoding is longer
         encoded += [whole.to_bytes(size, "big") for whole in range(start + offset, stop + offset)]
         start = stop

@@ -39,7 +39,7 @@ MAP_FORMAT: Final = 0x02
 LARGEST_SCHEMA_VERSION: Final = 0xFFFF
 HEAD_BYTES: Final = 3
 CHECKSUM_BYTES: Final = 4
-_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, TypeError, RecursionError)
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, TypeError, RecursionError)
 """What msgspec raises for bytes that no row has. UnicodeDecodeError is for text, TypeError for keys that are maps."""
 
 _pack_checksum = Struct("<I").pack
@@ -69,8 +69,8 @@ def columns_of_struct(record: Any) -> dict[str, Any]:
     return columns
 
 
-_BODY: Final = slice(HEAD_BYTES, -CHECKSUM_BYTES)
-_body_of: Final = itemgetter(_BODY)
+BODY: Final = slice(HEAD_BYTES, -CHECKSUM_BYTES)
+_body_of: Final = itemgetter(BODY)
 
 
 def _struct_reader(struct: type[msgspec.Struct]) -> Callable[[bytes], msgspec.Struct]:
@@ -91,13 +91,13 @@ class RowCodec:
         "_mask",
         "_names",
         "_older",
-        "_read_record",
         "_restore",
         "_struct",
-        "_whole",
         "_wrapped_positions",
         "columns_of",
+        "read_body",
         "set_key",
+        "whole",
     )
 
     set_key: Callable[[Record, bytes], None]
@@ -129,7 +129,7 @@ class RowCodec:
         self._is_map = names is None
         self._head = _head(MAP_FORMAT if names is None else ARRAY_FORMAT, schema_version)
         self._mask = _mask(self._head)
-        self._whole = _whole_row_crc(self._head)
+        self.whole = _whole_row_crc(self._head)
         self._wrapped_positions = tuple(wrapped_positions)
         self._restore = restore
         self._older = {
@@ -139,10 +139,10 @@ class RowCodec:
         self._has_structs = False
         self._struct: Callable[..., object] | None = None
         if names is None:
-            self._read_record = cast("Callable[[bytes], Record]", _read_map)
+            self.read_body = cast("Callable[[bytes], Record]", _read_map)
             self.columns_of = cast("Callable[[Record], dict[str, Any]]", dict)
         elif record_type is not None:
-            self._read_record = cast("Callable[[bytes], Record]", _struct_reader(record_type))
+            self.read_body = cast("Callable[[bytes], Record]", _struct_reader(record_type))
             self._struct = lambda *values: msgspec.convert(values, record_type)  # which may take no values in order
             self.columns_of = cast("Callable[[Record], dict[str, Any]]", _asdict)
         elif restore is None and struct_base is not None and all(map(_can_be_attribute, names)):
@@ -160,13 +160,13 @@ class RowCodec:
             )
             self._has_structs = True
             self._struct = struct
-            self._read_record = cast("Callable[[bytes], Record]", _struct_reader(struct))
+            self.read_body = cast("Callable[[bytes], Record]", _struct_reader(struct))
             self.columns_of = columns_of_struct
             # Past the class's own idea of assignments, and each a single C call.
             self.set_key = getattr(struct, KEY).__set__
             struct._keep_columns = staticmethod(getattr(struct, COLUMNS).__set__)  # type: ignore[attr-defined]
         else:
-            self._read_record = cast("Callable[[bytes], Record]", self._read_restored)
+            self.read_body = cast("Callable[[bytes], Record]", self._read_restored)
             self.columns_of = self._zip
 
     # --- writing ------------------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ class RowCodec:
                 data = self._head + _write(values)
             except OverflowError:  # an integer that 64 bits do not hold
                 data = self._head + _write(wrap(values))
-        return data + (crc32(data, self._whole) ^ self._mask).to_bytes(CHECKSUM_BYTES, "little")
+        return data + (crc32(data, self.whole) ^ self._mask).to_bytes(CHECKSUM_BYTES, "little")
 
     def encode_many(self, rows: Sequence[Sequence[object] | Mapping[str, object]]) -> list[bytes]:
         """Return the bytes of many rows: ``encode`` of each."""
@@ -191,7 +191,7 @@ class RowCodec:
         head, mask, whole, write, checksum, pack_checksum = (
             self._head,
             self._mask,
-            self._whole,
+            self.whole,
             _write,
             crc32,
             _pack_checksum,
@@ -214,19 +214,19 @@ class RowCodec:
 
         Raises ``ChecksumError`` for damaged bytes, ``UnsupportedFormatError`` for a schema version that is not known.
         """
-        if crc32(data, self._whole) != self._whole or len(data) < HEAD_BYTES + CHECKSUM_BYTES:
+        if crc32(data, self.whole) != self.whole or len(data) < HEAD_BYTES + CHECKSUM_BYTES:
             return self._older_values(data)
         try:
             return (_read_map if self._is_map else self._read_values)(data[HEAD_BYTES:-CHECKSUM_BYTES])
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise CorruptionError("A stored row cannot be read") from error
 
     def decode_record(self, data: bytes) -> Record:
         """Return a row as a user is given it. Raises as ``decode``."""
-        if crc32(data, self._whole) == self._whole:
+        if crc32(data, self.whole) == self.whole:
             try:
-                return self._read_record(data[_BODY])
-            except _UNREADABLE as error:
+                return self.read_body(data[BODY])
+            except UNREADABLE as error:
                 raise CorruptionError("A stored row cannot be read") from error
         return self._record_of(self._older_values(data))
 
@@ -235,13 +235,13 @@ class RowCodec:
         # One check of all, and a loop in C: 0.3 µs a row less than a call of ``decode_record`` for each.
         joined = b"".join(rows)
         try:
-            if crc32(joined, self._whole) == self._whole:
-                return list(map(self._read_record, map(_body_of, rows)))
+            if crc32(joined, self.whole) == self.whole:
+                return list(map(self.read_body, map(_body_of, rows)))
             if self._older and rows:  # nearly always rows that were written together are of one version
                 whole, upgrade = self._older.get(rows[0][:HEAD_BYTES], (0, None))
                 if upgrade is not None and crc32(joined, whole) == whole:
                     return list(map(self._record_of, map(upgrade, map(_read_array, map(_body_of, rows)))))
-        except (*_UNREADABLE, CorruptionError):
+        except (*UNREADABLE, CorruptionError):
             pass  # told below, for the row that it is
         return list(map(self.decode_record, rows))
 
@@ -255,7 +255,7 @@ class RowCodec:
             raise UnsupportedFormatError("A row has a format or schema version that this table does not know")
         try:
             return upgrade(_read_array(data[HEAD_BYTES:-CHECKSUM_BYTES]))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise CorruptionError("A stored row cannot be read") from error
 
     def _record_of(self, values: list[object]) -> Record:

@@ -35,7 +35,7 @@ _NEVER_LONG: Final = frozenset({"float", "boolean", "date", "datetime", "time", 
 """Kinds whose values are never so long in a key that they are cut."""
 
 ID: Final = "id"
-_LARGEST_AUTOMATIC_ID: Final = 2**63 - 1
+LARGEST_AUTOMATIC_ID: Final = 2**63 - 1
 
 
 class TableBinding:
@@ -265,6 +265,13 @@ class TableBinding:
             return records
         return list(map(self.row, keys, records))
 
+    def row_at(self, key: bytes, data: bytes) -> Any:  # Any: as above
+        """Return the row that was found at a key; its ``ChecksumError`` says which row it is."""
+        try:
+            return self.row(key, self.decode_record(data))
+        except ChecksumError as error:
+            raise self.damaged(key) from error
+
     def given_id(self, row: RowLike) -> Any:  # Any: an id, as its table has it
         """Return the id that a row was read with; None for one that is not stored."""
         return row.id if isinstance(row, Row) else None
@@ -283,7 +290,7 @@ class TableBinding:
     def key_of_id(self, row_id: object) -> bytes | None:
         """Return the key of the row that has an id, or None if no row can have it."""
         if self.has_automatic_ids:
-            if type(row_id) is int and 0 < row_id <= _LARGEST_AUTOMATIC_ID:
+            if type(row_id) is int and 0 < row_id <= LARGEST_AUTOMATIC_ID:
                 return encode_integer(row_id)
             return None
         fields = self.definition.primary_key
@@ -339,7 +346,7 @@ class TableBinding:
 
     def not_found(self, row_id: object) -> RowNotFoundError:
         """Return the error for an id that no row has."""
-        return RowNotFoundError(f"Table {self.name!r} has no row with this id", table=self.name, id=row_id)
+        return row_not_found(self.name, row_id)
 
     def damaged(self, key: bytes) -> ChecksumError:
         """Return the error for the row at a key, whose bytes are not what was written."""
@@ -464,6 +471,11 @@ class _ColumnIndexBinding(IndexBinding):
         columns = values[0]
         assert isinstance(columns, Mapping), "the values of such a table are one mapping"
         return tuple([columns.get(field) for field in self.definition.fields])
+
+
+def row_not_found(table: str, row_id: object) -> RowNotFoundError:
+    """Return the error for an id that no row of a table has."""
+    return RowNotFoundError(f"Table {table!r} has no row with this id", table=table, id=row_id)
 
 
 def _has_surrogate(value: object) -> bool:

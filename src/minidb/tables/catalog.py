@@ -39,6 +39,7 @@ from minidb.tables.binding import TableBinding
 from minidb.tables.definitions import MappingDefinition, TableDefinition
 from minidb.tables.mappings import MappingBinding
 from minidb.tables.model_binding import ModelBinding
+from minidb.tables.reading import Finder
 
 FORMAT: Final = 1
 """The version of everything stored: catalog, keys, rows and index entries."""
@@ -67,7 +68,7 @@ class Catalog:
     stored, such as validators and enum classes; or what tables had once, where the program is older than its database.
     """
 
-    __slots__ = ("_bindings", "_live_schemas", "definitions", "generation", "keeps_history", "mappings")
+    __slots__ = ("_bindings", "_live_schemas", "definitions", "finders", "generation", "keeps_history", "mappings")
 
     def __init__(
         self,
@@ -85,6 +86,8 @@ class Catalog:
         self.mappings: Mapping[str, MappingBinding] = {} if mappings is None else mappings
         self._live_schemas = live_schemas
         self._bindings: dict[TableKey, TableBinding] = {}
+        self.finders: dict[TableKey, Finder] = {}
+        """What ``api.calls`` keeps to find rows in the newest state, for tables that were read before."""
         if previous is not None:  # compiling takes long: keep what has not changed
             for key, binding in list(previous._bindings.items()):  # another thread may just be compiling one
                 same_schema = live_schemas.get(binding.definition.id) is previous._live_schemas.get(
@@ -114,10 +117,6 @@ class Catalog:
             return TableBinding(definition, live)
         # The table was changed since the program gave its schema, or it has opened a table that had been.
         return TableBinding(definition, with_code_of(stored, live), is_outdated=True)
-
-    def known(self, key: TableKey) -> TableBinding | None:
-        """Return a table if it has been asked for before."""
-        return self._bindings.get(key)
 
     def definition(self, name: str) -> TableDefinition:
         """Return what a table is, or raise ``TableNotFoundError``."""

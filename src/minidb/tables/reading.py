@@ -6,16 +6,18 @@ of equal length, one of keys and one of records: pairs would cost more to make t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import compress
 from operator import itemgetter
-from typing import Final, cast
+from typing import Any, Final, cast
+from zlib import crc32
 
+from minidb.encoding.integers import POSITIVE
 from minidb.encoding.keys import successor
-from minidb.encoding.rows import Record
-from minidb.engines.port import Joined, ReadTransaction, Reference, ScanJoined
+from minidb.encoding.rows import BODY, UNREADABLE, Record
+from minidb.engines.port import Joined, ReadTransaction, Reference, ScanJoined, Space
 from minidb.exceptions import ChecksumError, CorruptionError
-from minidb.tables.binding import TableBinding
+from minidb.tables.binding import LARGEST_AUTOMATIC_ID, TableBinding
 from minidb.tables.index_entries import IndexBinding, is_cut, row_keys_of
 
 _KEY: Final = itemgetter(0)
@@ -24,27 +26,57 @@ _JOINED: Final = itemgetter(2)
 
 Found = tuple[bytes, Record]
 FoundMany = tuple[list[bytes], list[Record]]
+Get = Callable[[Space, bytes], bytes | None]
+Finder = Callable[[object], Any]  # Any: what the table's rows are
+"""Returns the row that has an id, or None."""
 
 
-def find(transaction: ReadTransaction, table: TableBinding, row_id: object) -> Found | None:
+def find(transaction: ReadTransaction, table: TableBinding, row_id: object) -> Any:  # Any: what the table's rows are
     """Return the row that has an id, or None."""
     key = table.key_of_id(row_id)
     if key is None or (data := transaction.get(table.space, key)) is None:
         return None
-    try:
-        return key, table.decode_record(data)  # ``found``, written out: a tenth of the time
-    except ChecksumError as error:
-        raise table.damaged(key) from error
+    return table.row_at(key, data)
 
 
-def found(table: TableBinding, key: bytes, data: bytes | None) -> Found | None:
-    """Return the row of a key and what is stored there, if anything is."""
-    if data is None:
-        return None
-    try:
-        return key, table.decode_record(data)
-    except ChecksumError as error:
-        raise table.damaged(key) from error
+def finder(get: Get, table: TableBinding) -> Finder:
+    """Return ``find`` for one table, with all that it needs looked up once. ``get`` does what a transaction's does."""
+    if table.has_automatic_ids and table.codec.has_structs:
+        return _struct_finder(get, table)
+    space, key_of_id, row_at = table.space, table.key_of_id, table.row_at
+
+    def find_row(row_id: object) -> Any:  # Any: what the table's rows are
+        key = key_of_id(row_id)
+        if key is None or (data := get(space, key)) is None:
+            return None
+        return row_at(key, data)
+
+    return find_row
+
+
+def _struct_finder(get: Get, table: TableBinding) -> Finder:
+    """``finder`` for what most tables are. ``key_of_id`` and ``row_at``, written out: 1.0 µs a row in place of 1.3."""
+    space, row_at = table.space, table.row_at
+    whole, read_body, set_key = table.codec.whole, table.codec.read_body, table.codec.set_key
+
+    def find_row(row_id: object) -> Any:  # Any: as above
+        if type(row_id) is not int or not 0 < row_id <= LARGEST_AUTOMATIC_ID:
+            return None
+        offset, size = POSITIVE[row_id.bit_length()]
+        key = (row_id + offset).to_bytes(size, "big")
+        data = get(space, key)
+        if data is None:
+            return None
+        if crc32(data, whole) != whole:  # damaged, or of an older schema
+            return row_at(key, data)
+        try:
+            record = read_body(data[BODY])
+        except UNREADABLE:
+            return row_at(key, data)  # says so
+        set_key(record, key)
+        return record
+
+    return find_row
 
 
 def find_many(transaction: ReadTransaction, table: TableBinding, row_ids: Iterable[object]) -> list[Found | None]:

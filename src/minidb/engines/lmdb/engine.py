@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
 import lmdb
 
@@ -11,9 +12,12 @@ from minidb.engines.lmdb.environment import KnownSpaces
 from minidb.engines.lmdb.errors import translate
 from minidb.engines.lmdb.folder import DATA_FILE
 from minidb.engines.lmdb.transactions import LmdbBase, LmdbSnapshot
-from minidb.engines.port import Capabilities
+from minidb.engines.port import Capabilities, Space
 from minidb.engines.write_buffer import SPILL_BYTES, BufferedTransaction
 from minidb.options import Options
+
+_UNKNOWN: Final = (-1, None)
+"""What ``read_newest`` returns where a snapshot must tell."""
 
 
 class LmdbEngine:
@@ -21,7 +25,6 @@ class LmdbEngine:
 
     capabilities = Capabilities(name="lmdb", max_key_bytes=511, is_durable=True, has_many_writers=False)
     allot_ids = None
-    read_newest = None
     commit_tokens = None
 
     def __init__(self, location: str | os.PathLike[str], options: Options, *, spill_bytes: int = SPILL_BYTES) -> None:
@@ -43,6 +46,22 @@ class LmdbEngine:
         except lmdb.Error as error:
             raise translate(error, self.location) from error
         return LmdbSnapshot(environment, transaction, known)
+
+    def read_newest(self, space: Space, key: bytes) -> tuple[int, bytes | None]:
+        # Of the work of ``begin_read`` and ``get`` what one key needs: 0.4 µs of 2.4 that a read takes on its own.
+        environment = self._environment
+        try:
+            transaction = (environment.raw or environment.live()).begin()
+            try:
+                known = environment.known
+                handle = known.handles.get(space)
+                if handle is None or transaction.id() != known.transaction_id:
+                    return _UNKNOWN
+                return known.generation, transaction.get(key, None, handle)
+            finally:
+                transaction.abort()
+        except lmdb.Error:  # the long way meets it again, and says what it is
+            return _UNKNOWN
 
     def _begin_read_with_care(self) -> tuple[lmdb.Transaction[bytes], KnownSpaces]:
         """Begin when the table of readers is full, by making room first."""
