@@ -134,9 +134,8 @@ class StructRow(Row):
 
     __slots__ = ()
 
-    _id_of: ClassVar[Callable[[bytes], Any]]
-
-    if TYPE_CHECKING:  # what the decoder's struct adds
+    if TYPE_CHECKING:  # what ``struct_base`` and the decoder's struct add; msgspec would evaluate what stands outside
+        _id_of: ClassVar[Callable[[bytes], Any]]
         _key: bytes
         _columns: dict[str, Any] | None
         _keep_columns: ClassVar[Callable[[StructRow, dict[str, Any]], None]]

@@ -8,7 +8,7 @@ import pytest
 
 from minidb.engines.lmdb import data_file, folder
 from minidb.engines.lmdb.engine import LmdbEngine
-from minidb.engines.lmdb.folder import _file_system, build, refuse_network_file_system, resolve
+from minidb.engines.lmdb.folder import _file_system, _mounts, build, refuse_network_file_system, resolve
 from minidb.engines.port import CATALOG, Space
 from minidb.exceptions import EngineUnavailableError, InvalidOptionError, MiniDBError, UnsupportedFormatError
 from minidb.options import Options
@@ -180,17 +180,23 @@ MOUNTS = """\
 def test_the_file_system_of_a_path_is_that_of_its_nearest_mount(tmp_path: Path, path: str, kind: str) -> None:
     table = tmp_path / "mountinfo"
     table.write_text(MOUNTS)
-    assert _file_system(Path(path), table) == kind
+    assert _file_system(Path(path), _mounts(table)) == kind
+    if kind in ("nfs4", "cifs"):
+        with pytest.raises(EngineUnavailableError, match=kind):
+            refuse_network_file_system(Path(path), table)
+    else:
+        refuse_network_file_system(Path(path), table)
 
 
 def test_a_host_without_a_mount_table_tells_nothing(tmp_path: Path) -> None:
-    assert _file_system(tmp_path, tmp_path / "absent") is None
+    assert _file_system(tmp_path, _mounts(tmp_path / "absent")) is None
+    refuse_network_file_system(tmp_path, tmp_path / "absent")
 
 
 def test_a_network_file_system_is_refused_unless_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "_file_system", lambda _: "nfs4")
+    monkeypatch.setattr(folder, "_mounts", lambda _: b"22 1 0:9 / / rw - nfs4 server:/export rw\n")
     with pytest.raises(EngineUnavailableError, match="nfs4"):
         LmdbEngine(tmp_path / "db", Options())
     LmdbEngine(tmp_path / "db", Options(allow_network_file_system=True)).close()
-    monkeypatch.setattr(folder, "_file_system", lambda _: "ext4")
+    monkeypatch.setattr(folder, "_mounts", lambda _: b"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
     refuse_network_file_system(tmp_path)

@@ -79,6 +79,38 @@ def test_a_database_that_was_closed_needs_no_recovery_and_one_that_was_not_gets_
     assert "the log brought back its last 1 commits" in caplog.text
 
 
+def test_only_a_closing_that_was_surely_flushed_is_not_flushed_again(
+    database_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MiniDB(database_path) as database:
+        database.create_table("people").insert(Row(name="Ada"))
+    flushed: list[bool] = []
+    record = SteadyFile.record
+
+    def note_record(self: SteadyFile, steady: Steady) -> None:
+        flushed.append(steady.is_closed)
+        record(self, steady)
+
+    monkeypatch.setattr(SteadyFile, "record", note_record)
+    MiniDB(database_path).close()
+    assert not flushed
+    file = SteadyFile(database_path / "minidb.steady")
+    segment = file.live().segment
+    changes: list[Callable[[], None]] = [
+        lambda: file.use_segment(segment),  # as if the process had been killed in the flush
+        file.poison,  # as if that had failed
+        lambda: file.set_broken(is_broken=True),
+    ]
+    for change in changes:
+        change()
+        with MiniDB(database_path) as database:
+            assert flushed == [True]
+            assert file.is_reset(segment)
+            assert names(database) == ["Ada"]
+        flushed.clear()
+    file.close()
+
+
 def test_the_log_alone_brings_back_what_the_data_file_has_lost(database_path: Path) -> None:
     with MiniDB(database_path) as database:
         database.create_table("people")

@@ -63,9 +63,10 @@ def recover(folder: Path, open_data_file: Open, apply: Apply) -> None:
         return
     with closing(file):
         steady = _newest(file)
-        file.record(
-            steady
-        )  # once more: its process may have been killed, or the disk have failed, before it was flushed
+        if steady.is_closed and file.is_reset(steady.place.segment):
+            return  # that is written last, so the record has been flushed, and nothing was logged since
+        # Once more: its process may have been killed, or the disk have failed, before it was flushed.
+        file.record(steady)
         if not steady.is_closed:
             flush_folder(folder)
             with closing(Log(folder)) as log:

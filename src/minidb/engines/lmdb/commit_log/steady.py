@@ -31,6 +31,7 @@ FILE: Final = "minidb.steady"
 _FORMAT: Final = 1  # Stored on disk: a new number for each new format.
 _LIVE: Final = struct.Struct("<Q???")  # Stored on disk: never change.
 _LIVE_BYTES: Final = _LIVE.size
+_RESET: Final = (False, False, False)
 _IN_USE_AT: Final = 8
 _POISONED_AT: Final = 9
 _BROKEN_AT: Final = 10
@@ -100,7 +101,11 @@ class SteadyFile:
 
     def reset(self, segment: int) -> None:
         """Tell that the log is not in use, and all is well. REQUIRES to be alone."""
-        write_whole(self._descriptor, _LIVE.pack(segment, False, False, False), 0)  # noqa: FBT003  # as struct has it
+        write_whole(self._descriptor, _LIVE.pack(segment, *_RESET), 0)
+
+    def is_reset(self, segment: int) -> bool:
+        """Whether ``reset`` was the last to change what the processes tell each other. REQUIRES to be alone."""
+        return self.live() == (segment, *_RESET)
 
     def use_segment(self, segment: int) -> None:
         """Tell where records go from now on. REQUIRES the apply lock and the checkpoint lock."""
