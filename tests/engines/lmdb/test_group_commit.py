@@ -671,7 +671,7 @@ def test_an_interrupt_at_any_moment_of_a_commit_leaves_no_lock_and_no_half_and_n
         assert queue_of(engine).line == []
         assert queue_of(engine)._leader == {}
         assert is_free(engine)
-    assert moment > 50
+    assert moment > 40  # the newer the Python, the fewer places
     assert keys(engine)[-1] in (b"other", b"leader", key)
 
 
@@ -705,7 +705,7 @@ def test_an_interrupt_at_any_moment_of_a_beginning_or_a_rollback_leaves_no_lock(
         moment += 1
         assert is_free(engine)
         engine.begin_write(0).close()
-    assert moment > 50
+    assert moment > 40  # the newer the Python, the fewer places
 
 
 def test_a_signals_handler_that_writes_during_a_flush_is_refused_at_once(engine: LmdbEngine, disk: Disk) -> None:
