@@ -12,7 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from typing import Final
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg.pq.abc import PGresult
@@ -26,6 +26,11 @@ from minidb.exceptions import CommitUnknownError, ConflictError, MiniDBError
 from minidb.options import Options
 
 _log = logging.getLogger("minidb.engine")
+
+Result = TypeVar("Result")
+
+ATTEMPTS: Final = 20
+"""Where the transactions are short, and many begin at once."""
 
 LONGEST_IDLE_S: Final = 3600
 """So long may a transaction do nothing before the server ends it. It keeps the server from clearing up what is old."""
@@ -141,6 +146,18 @@ class ServerConnection:
                 self.run_alone("ROLLBACK")
             except MiniDBError:
                 self.close()  # nothing of the transaction is left on the server either
+
+    def repeat(self, run_once: Callable[[], Result]) -> Result:
+        """Call what runs one short transaction here, and after a conflict again, at most ``ATTEMPTS`` times."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return run_once()
+            except ConflictError:
+                if attempt == ATTEMPTS:
+                    raise
+            finally:
+                self.roll_back()
+        raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
         """Close the session. May be called again."""

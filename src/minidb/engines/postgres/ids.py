@@ -17,11 +17,8 @@ from typing import Final
 from minidb.engines.port import Space
 from minidb.engines.postgres.connections import Connections, ServerConnection
 from minidb.engines.postgres.statements import Statements
-from minidb.exceptions import ConflictError
 
 LARGEST_BLOCK: Final = 10_000
-ATTEMPTS: Final = 20
-"""Where a server knows no isolation but the serializable one, two allotments at once may conflict."""
 
 
 class IdBlocks:
@@ -67,16 +64,9 @@ class IdBlocks:
     def _ask(self, space: Space, count: int) -> int:
         connection = self._connections.take()
         try:
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    return self._ask_once(connection, space, count)
-                except ConflictError:
-                    connection.roll_back()
-                    if attempt == ATTEMPTS:
-                        raise
-            raise AssertionError("the last attempt returns or raises")
+            # Where a server knows no isolation but the serializable one, two allotments at once may conflict.
+            return connection.repeat(lambda: self._ask_once(connection, space, count))
         finally:
-            connection.roll_back()
             self._connections.give_back(connection)
 
     def _ask_once(self, connection: ServerConnection, space: Space, count: int) -> int:

@@ -16,9 +16,8 @@ import uuid
 from typing import Final
 
 from minidb.engines.postgres.connections import Connections, ServerConnection
-from minidb.engines.postgres.ids import ATTEMPTS
 from minidb.engines.postgres.statements import Statements
-from minidb.exceptions import CommitUnknownError, ConflictError, EngineUnavailableError, UsageError
+from minidb.exceptions import CommitUnknownError, EngineUnavailableError, UsageError
 
 _log = logging.getLogger("minidb.engine")
 
@@ -78,16 +77,9 @@ class CommitTokens:
     def _settle(self, key: bytes) -> bool:
         connection = self._connections.open()  # a new one: those that are idle may be lost, too, or lead to a standby
         try:
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    return self._settle_once(connection, key)
-                except ConflictError:  # where a server knows no isolation but the serializable one
-                    connection.roll_back()
-                    if attempt == ATTEMPTS:
-                        raise
-            raise AssertionError("the last attempt returns or raises")
+            # As where ids are allotted: what writes may conflict there.
+            return connection.repeat(lambda: self._settle_once(connection, key))
         finally:
-            connection.roll_back()
             self._connections.give_back(connection)
 
     def _settle_once(self, connection: ServerConnection, key: bytes) -> bool:
