@@ -300,6 +300,21 @@ def test_relaxed_commits_are_flushed_soon(database_path: Path, monkeypatch: pyte
         assert flushes
 
 
+def test_a_barrier_is_one_for_what_other_processes_have_committed(database_path: Path) -> None:
+    with MiniDB(database_path, durability="relaxed") as database:
+        database.create_table("people").insert(Row(name="Ada"))
+        run(
+            "from minidb.engines.lmdb.commit_log.log import Log\n"
+            "db.close()\n"
+            "db = MiniDB(db.location, durability='relaxed')\n"
+            "flushed = []\n"
+            "Log.flush = lambda self, segment: flushed.append(segment)\n"
+            "db.sync()\n"
+            "assert flushed",
+            database_path,
+        )
+
+
 def test_a_process_that_was_killed_between_a_record_and_its_commit_leaves_no_trace(database_path: Path) -> None:
     with MiniDB(database_path) as database:
         people = database.create_table("people")

@@ -266,9 +266,16 @@ class CommitLog:
     # --- in the background --------------------------------------------------------------------------------------------
 
     def flush(self) -> bool:
-        """Return when all that was committed through the log is on disk; False if this process has not used it."""
+        """Return when all that was committed through the log is on disk; False if none is in use. REQUIRES no lock."""
         self._is_unflushed = False
-        log, steady = self._checkpoints.log, self._checkpoints.steady
+        checkpoints = self._checkpoints
+        if checkpoints.steady is None:  # this process has not written; others may have
+            hold = self._apply_lock.acquire(LOCK_WAIT_S)
+            try:
+                checkpoints.live()
+            finally:
+                hold.release()
+        log, steady = checkpoints.log, checkpoints.steady
         if log is None or steady is None:
             return False
         live = steady.live()  # under no lock: who begins another segment meanwhile flushes this one
