@@ -243,14 +243,14 @@ class PersistentMapping(MutableMapping[K, V]):
 
     def _stream(
         self,
-        operation: Callable[Concatenate[ReadTransaction, MappingBinding, Parameters], Iterator[Item]],
+        operation: Callable[Concatenate[ReadTransaction, MappingBinding, Parameters], Iterator[Iterable[Item]]],
         *arguments: Parameters.args,
         **named: Parameters.kwargs,
     ) -> Iterator[Item]:
-        def items(snapshot: ReadTransaction, catalog: Catalog) -> Iterator[Item]:
+        def pages(snapshot: ReadTransaction, catalog: Catalog) -> Iterator[Iterable[Item]]:
             return operation(snapshot, catalog.mapping(self._name), *arguments, **named)
 
-        return stream(self._database, None, items)
+        return stream(self._database, None, pages)
 
 
 class MappingKeys(KeysView[K]):

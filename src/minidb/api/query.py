@@ -104,8 +104,8 @@ class Query(Generic[RowType]):
         """
         transaction = self._table.database.current_transaction()
         if transaction is not None and transaction.session is not None:
-            return self._table.stream(self._rows_at_once)
-        return self._table.stream(self._rows)
+            return self._table.stream(self._all_pages)
+        return self._table.stream(self._pages)
 
     def all(self) -> list[RowType]:
         """Return all rows."""
@@ -286,12 +286,12 @@ class Query(Generic[RowType]):
             )
         return plan
 
-    def _rows_at_once(self, transaction: ReadTransaction, table: TableBinding) -> Iterator[RowType]:
-        yield from _all(transaction, table, self._plan(table), Counters())
+    def _all_pages(self, transaction: ReadTransaction, table: TableBinding) -> Iterator[list[RowType]]:
+        yield _all(transaction, table, self._plan(table), Counters())
 
-    def _rows(self, transaction: ReadTransaction, table: TableBinding) -> Iterator[RowType]:
+    def _pages(self, transaction: ReadTransaction, table: TableBinding) -> Iterator[list[RowType]]:
         for page in run.run(transaction, table, self._plan(table), Counters()):
-            yield from table.rows(*page)
+            yield table.rows(*page)
 
     def _run(self, operation: _Operation[Result], *, log: bool = True) -> Result:
         return self._table.read(lambda transaction, table: self._measured(transaction, table, operation, log=log))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from minidb.api.retry import ATTEMPTS
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from minidb.api.transaction import Transaction
 
 Item = TypeVar("Item")
-Source = Callable[[ReadTransaction, Catalog], Iterator[Item]]
+Source = Callable[[ReadTransaction, Catalog], Iterator[Iterable[Item]]]
+"""Yields pages. They are taken apart here, since each generator that an item goes through takes 40 ns."""
 
 
 def stream(database: MiniDB, connection: Connection | None, source: Source[Item]) -> Iterator[Item]:
-    """Return what a source yields, in the caller's transaction or in a snapshot of its own.
+    """Return the items that a source yields, in the caller's transaction or in a snapshot of its own.
 
     The snapshot, and a connection, are in use until the last item was asked for or the iterator is gone.
     """
@@ -32,10 +33,11 @@ def stream(database: MiniDB, connection: Connection | None, source: Source[Item]
 
 def _stream_in(transaction: Transaction, source: Source[Item]) -> Iterator[Item]:
     transaction.require_usable()  # the first item is asked for later, and maybe elsewhere, than the iterator was made
-    for item in source(transaction.bytes, transaction.catalog):
-        yield item
-        if not transaction.is_live:
-            transaction.require_usable()
+    for page in source(transaction.bytes, transaction.catalog):
+        for item in page:
+            yield item
+            if not transaction.is_live:
+                transaction.require_usable()
 
 
 def _stream_alone(database: MiniDB, connection: Connection | None, source: Source[Item]) -> Iterator[Item]:
@@ -45,11 +47,13 @@ def _stream_alone(database: MiniDB, connection: Connection | None, source: Sourc
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 with database.snapshot(connection) as (snapshot, catalog):
-                    for item in source(snapshot, catalog):
-                        has_begun = True
-                        yield item
-                        if database.closed:
-                            database.require_open()
+                    epoch = database.epoch
+                    for page in source(snapshot, catalog):
+                        for item in page:
+                            has_begun = True
+                            yield item
+                            if database.epoch != epoch:  # by a fork, or else
+                                database.require_open()
             except ConflictError:  # where many write at once; once an item is out, there is no way back
                 if has_begun or attempt == ATTEMPTS:
                     raise

@@ -207,11 +207,11 @@ class Table(Generic[RowType]):
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
             raise UsageError("The limit must be an integer of at least 0, or None")
 
-        def rows(transaction: ReadTransaction, table: TableBinding) -> Iterator[RowType]:
+        def pages(transaction: ReadTransaction, table: TableBinding) -> Iterator[list[RowType]]:
             for page in reading.scan(transaction, table, start, stop, reverse, limit):
-                yield from table.rows(*page)
+                yield table.rows(*page)
 
-        return self.stream(rows)
+        return self.stream(pages)
 
     def find(self, *conditions: Condition, require_index: bool = False, **equalities: Any) -> Query[RowType]:
         """Return a query for the rows for which every condition holds; of all rows if there is none.
@@ -243,10 +243,10 @@ class Table(Generic[RowType]):
         """The database that the table is in."""
         return self._database
 
-    def stream(self, rows: Callable[[ReadTransaction, TableBinding], Iterator[Result]]) -> Iterator[Result]:
-        """Return what a function yields, in the caller's transaction or in a snapshot of its own."""
+    def stream(self, pages: Callable[[ReadTransaction, TableBinding], Iterator[Iterable[Result]]]) -> Iterator[Result]:
+        """Return the rows of the pages that a function yields, in the caller's transaction or a snapshot of its own."""
         key = self._key
-        return stream(self._database, self._connection, lambda snapshot, catalog: rows(snapshot, catalog.table(key)))
+        return stream(self._database, self._connection, lambda snapshot, catalog: pages(snapshot, catalog.table(key)))
 
     def read(self, operation: Callable[..., Result], *arguments: Any) -> Result:
         """Run an operation that reads; see ``MiniDB.read``."""

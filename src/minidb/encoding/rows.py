@@ -61,6 +61,9 @@ NO_VALUE: Final[Any] = Annotated[int, msgspec.Meta(gt=0, lt=0)]  # Any: a type f
 
 _asdict: Final = msgspec.structs.asdict
 
+set_attribute: Final[Callable[[Any, str, object], None]] = msgspec.structs.force_setattr  # Any: a struct
+"""Sets one of these fields, past the class's own idea of assignments."""
+
 
 def columns_of_struct(record: Any) -> dict[str, Any]:
     """Return the columns of a struct, as a new dict."""
@@ -96,12 +99,8 @@ class RowCodec:
         "_wrapped_positions",
         "columns_of",
         "read_body",
-        "set_key",
         "whole",
     )
-
-    set_key: Callable[[Record, bytes], None]
-    """Notes the key of a struct. There only if ``has_structs``."""
 
     columns_of: Callable[[Record], dict[str, Any]]  # Any: a column has the type that its field declares
     """Returns the columns of a record, by name: a new dict, or the record's own where a table has no schema."""
@@ -162,9 +161,6 @@ class RowCodec:
             self._struct = struct
             self.read_body = cast("Callable[[bytes], Record]", _struct_reader(struct))
             self.columns_of = columns_of_struct
-            # Past the class's own idea of assignments, and each a single C call.
-            self.set_key = getattr(struct, KEY).__set__
-            struct._keep_columns = staticmethod(getattr(struct, COLUMNS).__set__)  # type: ignore[attr-defined]
         else:
             self.read_body = cast("Callable[[bytes], Record]", self._read_restored)
             self.columns_of = self._zip

@@ -155,32 +155,31 @@ def count(transaction: ReadTransaction, mapping: MappingBinding) -> int:
 
 def scan_keys(
     transaction: ReadTransaction, mapping: MappingBinding, start: object, stop: object, *, reverse: bool
-) -> Iterator[Any]:
-    """Yield the keys of ``[start, stop)`` in order. None is the open end."""
+) -> Iterator[Iterable[Any]]:
+    """Yield the keys of ``[start, stop)`` in order, in pages. None is the open end."""
     first = None if start is None else mapping.bound(start)
     last = None if stop is None else mapping.bound(stop)
     if reverse:
         for page in transaction.scan(mapping.space, first, last, reverse=True):
-            for key_bytes, _ in page:
-                yield decode_item_key(key_bytes)
+            yield map(decode_item_key, [key for key, _ in page])
     else:
         for keys in transaction.scan_keys(mapping.space, first, last):
-            yield from map(decode_item_key, keys)
+            yield map(decode_item_key, keys)
 
 
-def scan_values(transaction: ReadTransaction, mapping: MappingBinding, *, reverse: bool) -> Iterator[Any]:
-    """Yield the values, in the order of their keys."""
+def scan_values(transaction: ReadTransaction, mapping: MappingBinding, *, reverse: bool) -> Iterator[Iterable[Any]]:
+    """Yield the values, in the order of their keys, in pages."""
     for page in transaction.scan(mapping.space, reverse=reverse):
-        yield from mapping.values([key for key, _ in page], [data for _, data in page])
+        yield mapping.values([key for key, _ in page], [data for _, data in page])
 
 
 def scan_items(
     transaction: ReadTransaction, mapping: MappingBinding, *, reverse: bool
-) -> Iterator[tuple[Any, Any]]:  # Any: as in Found
-    """Yield pairs of key and value, in the order of the keys."""
+) -> Iterator[Iterable[tuple[Any, Any]]]:  # Any: as in Found
+    """Yield pairs of key and value, in the order of the keys, in pages."""
     for page in transaction.scan(mapping.space, reverse=reverse):
         keys = [key for key, _ in page]
-        yield from zip(map(decode_item_key, keys), mapping.values(keys, [data for _, data in page]), strict=True)
+        yield zip(map(decode_item_key, keys), mapping.values(keys, [data for _, data in page]), strict=True)
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
-from minidb.encoding.rows import columns_of_struct
+from minidb.encoding.rows import COLUMNS, columns_of_struct, set_attribute
 
 
 class Row:
@@ -138,14 +138,13 @@ class StructRow(Row):
         _id_of: ClassVar[Callable[[bytes], Any]]
         _key: bytes
         _columns: dict[str, Any] | None
-        _keep_columns: ClassVar[Callable[[StructRow, dict[str, Any]], None]]
 
     @property
     def columns(self) -> dict[str, Any]:
         columns = self._columns
         if columns is None:
             columns = columns_of_struct(self)
-            type(self)._keep_columns(self, columns)
+            set_attribute(self, COLUMNS, columns)
         return columns
 
     @property
