@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Final
 
 from minidb.exceptions import FieldError, SchemaValidationError
@@ -57,11 +56,7 @@ class RowChecker:
         )
         rules = Rules(schema, self.restore)
         self.rules = rules if rules.is_needed else None
-
-    @cached_property
-    def _fast(self) -> FastRow | None:
-        # Compiled for the first row that is checked: who only reads need not wait for it as the database is opened.
-        return FastRow(self._fields) if can_be_fast(self._fields) else None
+        self._fast = FastRow(self._fields) if can_be_fast(self._fields) else None
 
     def check(
         self, columns: Mapping[str, object], old: Sequence[object] | None = None, *, as_is: bool = False
