@@ -8,29 +8,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from minidb.api.history import HistoryKeeping
 from minidb.engines.locate import begin_replacement, conceal, is_on_server, open_engine
 from minidb.engines.port import Engine, ReadTransaction
 from minidb.exceptions import UsageError
-from minidb.maintenance import compact, transfer
-from minidb.maintenance.backup import backup
-from minidb.maintenance.compact import CompactReport
-from minidb.maintenance.compression import Compression
-from minidb.maintenance.contents import Contents
-from minidb.maintenance.dump import dump
-from minidb.maintenance.load import load
-from minidb.maintenance.manifest import Manifest
-from minidb.maintenance.progress import Progress
-from minidb.maintenance.report import Salvaged, VerifyReport
-from minidb.maintenance.restore import At, Sources, restore
-from minidb.maintenance.salvage import salvage
-from minidb.maintenance.streams import Source, Target
-from minidb.maintenance.verify import verify
 from minidb.options import Options
 from minidb.tables import catalog as catalogs
 from minidb.tables.catalog import Catalog
+
+if TYPE_CHECKING:
+    from minidb.maintenance.compact import CompactReport
+    from minidb.maintenance.compression import Compression
+    from minidb.maintenance.contents import Contents
+    from minidb.maintenance.manifest import Manifest
+    from minidb.maintenance.progress import Progress
+    from minidb.maintenance.report import Salvaged, VerifyReport
+    from minidb.maintenance.restore import At, Sources
+    from minidb.maintenance.streams import Source, Target
+
+# What does a job is imported by it: a program that looks after nothing starts sooner.
 
 Filled = TypeVar("Filled")
 
@@ -54,6 +52,8 @@ class Care(HistoryKeeping):
         >>> print(db.verify())
         ok: 1 tables with 0 rows, 0 indexes with 0 entries, 0 mappings with 0 items
         """
+        from minidb.maintenance.verify import verify
+
         with self.committed() as snapshot:
             report = verify(snapshot, progress)
             if repair is not None:
@@ -74,6 +74,8 @@ class Care(HistoryKeeping):
         ``verify(repair=…)`` for a database whose catalog is so damaged that it cannot be opened. Raises
         ``EngineUnavailableError`` where there is a database at the target already.
         """
+        from minidb.maintenance.verify import verify
+
         engine = open_engine(conceal(source), Options(read_only=True, create=False))
         try:
             snapshot = engine.begin_read()
@@ -97,6 +99,8 @@ class Care(HistoryKeeping):
         >>> db.dump("people.jsonl").tables
         {'users': 0}
         """
+        from minidb.maintenance.dump import dump
+
         with self.committed() as snapshot:
             contents = dump(snapshot, target, progress)
         _backup_log.info("database dumped", extra={"location": self.location})
@@ -111,6 +115,8 @@ class Care(HistoryKeeping):
         ``EngineUnavailableError`` if there is a database already. A dump may come from anybody, but for the patterns of
         its schemas, which may take very long to compare.
         """
+        from minidb.maintenance.load import load
+
         replacement = begin_replacement(target, Options(), overwrite=False)
         try:
             contents = load(source, replacement.engine, progress)
@@ -143,6 +149,8 @@ class Care(HistoryKeeping):
         >>> db.backup("mydb.minidb").tables
         {'users': 0}
         """
+        from minidb.maintenance.backup import backup
+
         name = Path(self.location).name if self.engine.capabilities.is_durable else "memory"
         with self.committed() as snapshot:
             engine = self.engine.capabilities.name
@@ -183,6 +191,8 @@ class Care(HistoryKeeping):
         number of a commit or a datetime with a time zone, ends with the last commit by then; a clock that went back
         counts as one that stood still.
         """
+        from minidb.maintenance.restore import restore
+
         replacement = begin_replacement(target, Options(max_size_bytes=max_size_bytes), overwrite=overwrite)
         try:
             may_be_huge = max_size_bytes is not None
@@ -204,6 +214,8 @@ class Care(HistoryKeeping):
         >>> db.copy("copy of mydb").tables
         {'users': 0}
         """
+        from minidb.maintenance import transfer
+
         with self.committed() as snapshot:
             if is_on_server(target):
                 engine = open_engine(conceal(target), Options())
@@ -229,6 +241,8 @@ class Care(HistoryKeeping):
         another. Raises ``EngineUnavailableError`` saying who has it, ``PoolTimeoutError`` where calls of other threads
         do not end, ``UsageError`` inside a transaction, or ``StorageFullError``.
         """
+        from minidb.maintenance.compact import CompactReport
+
         with self._held_alone("compacted"):
             before = self.engine.statistics()
             if self.engine.capabilities.is_durable:
@@ -249,6 +263,8 @@ class Care(HistoryKeeping):
         ``PoolTimeoutError`` where calls of other threads do not end, ``UsageError`` inside a transaction, or
         ``StorageFullError``.
         """
+        from minidb.maintenance.restore import restore
+
         with self._held_alone("restored"):
             given = self._catalog
             if self.engine.capabilities.is_durable:
@@ -288,6 +304,8 @@ class Care(HistoryKeeping):
         return filled
 
     def _copy(self, engine: Engine, progress: Progress | None) -> None:
+        from minidb.maintenance import compact
+
         snapshot = self.engine.begin_read()
         try:
             compact.copy(snapshot, engine, progress)
@@ -306,6 +324,9 @@ class Care(HistoryKeeping):
 
 def _salvaged(snapshot: ReadTransaction, target: str | os.PathLike[str], progress: Progress | None) -> Salvaged:
     """Make a new database of all that can be read of a snapshot."""
+    from minidb.maintenance.salvage import salvage
+    from minidb.maintenance.verify import verify
+
     replacement = begin_replacement(target, Options(), overwrite=False)
     try:
         salvaged = salvage(snapshot, replacement.engine, progress)

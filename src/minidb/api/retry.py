@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
@@ -62,6 +61,8 @@ def repeat(attempt_once: Callable[[], Result]) -> Result:
             # What the program read before is older than the row: it would be so again.
             if attempt == ATTEMPTS or isinstance(conflict, VersionConflictError):
                 raise
+            import random  # which most programs never come to
+
             # Full jitter: those who met once shall not meet again.
             pause_s = random.uniform(0, min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt))  # noqa: S311  # no secret
             _log.info("conflict, running again", extra={"attempt": attempt, "pause_ms": round(pause_s * 1000, 1)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -151,6 +150,8 @@ class Binder:
         if self._schema is None or name in self._schema.fields or name == self._id_name:
             return None
         names = list(self._schema.fields)
+        import difflib  # for this error only
+
         nearest = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(names)}"
         return FieldError(name, "unknown_field", f"is no field of the table; {hint}", None)

@@ -7,7 +7,6 @@ the careful way says is the truth.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -191,6 +190,8 @@ class RowChecker:
 
     def _unknown(self, name: object, value: object) -> FieldError:
         label = name if isinstance(name, str) else repr(name)
+        import difflib  # for this error only
+
         nearest = difflib.get_close_matches(label, self.names, n=1)
         message = f"is no field of the schema; did you mean {nearest[0]!r}?" if nearest else "is no field of the schema"
         return FieldError(label, "unknown_field", message, value)

@@ -16,7 +16,6 @@ whose highest row was deleted, the highest id that was ever given out.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -291,6 +290,8 @@ def initialise(transaction: WriteTransaction, created_by: str) -> None:
     """Begin the catalog of a new database."""
     transaction.create_space(SEQUENCES)
     document = encode_document({"format": FORMAT, "created_by": created_by})
+    import secrets
+
     secret = encode_document({"secret": secrets.token_bytes(_SECRET_BYTES)})
     transaction.put_many(CATALOG, {_FORMAT_KEY: document, _SECRET_KEY: secret})
 

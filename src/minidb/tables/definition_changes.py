@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -214,6 +213,8 @@ def _require_indexable(table: TableBinding, fields: Sequence[str]) -> None:
         return
     for field in fields:
         if field not in table.schema.fields:
+            import difflib  # for this error only
+
             nearest = difflib.get_close_matches(field, table.schema.fields, n=1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has: {', '.join(table.schema.fields)}"
             raise SchemaDefinitionError(f"Table {table.name!r} has no field {field!r}", hint=hint, field=field)

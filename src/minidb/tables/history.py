@@ -21,7 +21,6 @@ has come, and the history itself.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -148,6 +147,8 @@ def chain_at(transaction: ReadTransaction, number: int) -> Chain | None:
 def begin(transaction: WriteTransaction, point: Point | None = None) -> None:
     """Make the space of a history that begins at a point; None: now, with nothing before it."""
     if point is None:
+        import secrets
+
         point = Point(0, time.time_ns() // 1000, Chain(secrets.token_bytes(CHAIN_BYTES)))
     transaction.create_space(HISTORY)
     transaction.put_many(HISTORY, {_HEAD_KEY: point.encode(), _TAIL_KEY: point.encode()})

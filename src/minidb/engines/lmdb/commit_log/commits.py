@@ -15,7 +15,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,9 +23,9 @@ import lmdb
 
 from minidb.engines.lmdb.commit_log.checkpoint import Begun, Checkpoints
 from minidb.engines.lmdb.commit_log.keeper import Keeper
-from minidb.engines.lmdb.commit_log.log import FlushFailedError
+from minidb.engines.lmdb.commit_log.log import FlushFailedError, Log
 from minidb.engines.lmdb.commit_log.records import encode
-from minidb.engines.lmdb.commit_log.steady import Live
+from minidb.engines.lmdb.commit_log.steady import FILE, Live, SteadyFile
 from minidb.engines.lmdb.errors import disk_full, translate_os
 from minidb.engines.lmdb.file_lock import FolderLock
 from minidb.engines.lmdb.folder import CHECKPOINT_LOCK_FILE
@@ -268,16 +268,17 @@ class CommitLog:
     def flush(self) -> bool:
         """Return when all that was committed through the log is on disk; False if none is in use. REQUIRES no lock."""
         self._is_unflushed = False
-        checkpoints = self._checkpoints
-        if checkpoints.steady is None:  # this process has not written; others may have
-            hold = self._apply_lock.acquire(LOCK_WAIT_S)
-            try:
-                checkpoints.live()
-            finally:
-                hold.release()
-        log, steady = checkpoints.log, checkpoints.steady
-        if log is None or steady is None:
+        log, steady = self._checkpoints.log, self._checkpoints.steady
+        if log is not None and steady is not None:
+            return self._flush(log, steady)
+        try:
+            steady = SteadyFile(self._folder / FILE)  # this process has not written; others may have
+        except FileNotFoundError:
             return False
+        with closing(steady), closing(Log(self._folder)) as log:
+            return self._flush(log, steady)
+
+    def _flush(self, log: Log, steady: SteadyFile) -> bool:
         live = steady.live()  # under no lock: who begins another segment meanwhile flushes this one
         if not live.is_in_use:
             return False
