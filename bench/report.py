@@ -68,6 +68,8 @@ def as_document(results: Results, summary: Sequence[Line]) -> dict[str, object]:
         "rows": results.rows,
         "rounds": results.rounds,
         "versions": results.versions,
+        "lacks": results.lacks,
+        "shares": results.shares,
         "summary": [asdict(line) for line in summary],
         "samples": results.samples,
     }
@@ -82,13 +84,15 @@ def print_table(results: Results, summary: Sequence[Line], machine: dict[str, ob
         [
             line.workload,
             line.unit,
-            *(_figure(line.medians[rival]) for rival in rivals),
-            *(f"{line.ratios[rival]:.2f}" for rival in compared),
+            *(figure(line.medians.get(rival)) for rival in rivals),
+            *(ratio(line.ratios.get(rival)) for rival in compared),
         ]
         for line in summary
     ]
     write(sys.stdout, f"{results.rows:,} rows, median of {results.rounds} rounds; {_sentence(machine)}")
     write(sys.stdout, ", ".join(f"{rival}: {results.versions[rival]}" for rival in rivals))
+    for sentence in reservations(results):
+        write(sys.stdout, sentence)
     if compared:
         write(sys.stdout, "Ratios say how many times as good MiniDB is: above 1 is better, also where less is better.")
     if not (sys.stdout.isatty() and _print_rich(heads, cells)):
@@ -121,8 +125,31 @@ def _print_rich(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
     return True
 
 
-def _figure(value: float) -> str:
+def figure(value: float | None) -> str:
+    """Return a median as the table has it; a dash where a rival has none."""
+    if value is None:
+        return "-"
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def ratio(value: float | None) -> str:
+    """Return a ratio as the table has it."""
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def reservations(results: Results) -> list[str]:
+    """Return a sentence for each rival that did less than the others: what it lacks, and does fewer of."""
+    sentences = []
+    for rival in results.versions:
+        parts = []
+        if results.shares[rival] < 1:
+            parts.append(f"does {results.shares[rival]:g} of the operations")
+        parts += [f"no {ability} ({why})" for ability, why in results.lacks[rival].items()]
+        if parts:
+            sentences.append(f"{rival}: {'; '.join(parts)}")
+    return sentences
 
 
 def _sentence(machine: dict[str, object]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import adapters, report, workloads
+from bench.adapters.port import Ability
 from bench.answers import WrongAnswerError
 
 REPOSITORY: Final = Path(__file__).parents[1]
@@ -23,6 +24,7 @@ DEFAULT_ROWS: Final = 100_000
 DEFAULT_ROUNDS: Final = 5
 WORKER_TIMEOUT_S: Final = 1800
 MIN_ROWS: Final = 100
+HOW_TO_INSTALL: Final = "pip install -r bench/requirements.txt brings all rivals"
 
 
 @dataclass(slots=True)
@@ -34,6 +36,12 @@ class Results:
     rivals: Sequence[str]
     workloads: Sequence[str]
     versions: dict[str, str] = field(default_factory=dict)
+    lacks: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What a rival lacks, and why."""
+
+    shares: dict[str, float] = field(default_factory=dict)
+    """How much of the others' operations each did."""
+
     samples: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def add(self, rival: str, samples: dict[str, float]) -> None:
@@ -86,30 +94,51 @@ def measure(
     names = ("--workloads", ",".join(wanted))
 
     def run_one(rival: str, count: int) -> list[dict[str, Any]]:  # Any: the worker's JSON, of each phase
-        with make_folder() as folder, make_folder() as folder_of_two_indexes, make_folder() as covered_folder:
+        with make_folder() as folder:
             options = ("--rival", rival, "--rows", str(count), "--folder")
             filled = work("fill", *options, folder)
-            outcomes = [filled, work("use", *options, folder, "--first-id", str(filled["first_id"]), *names)]
-            if any(workload.name in wanted for workload in workloads.QUERYING):
-                outcomes.append(work("query", *options, folder_of_two_indexes, *names))
-            if any(workload.name in wanted for workload in workloads.COVERING):
-                outcomes.append(work("cover", *options, covered_folder, *names))
+            outcomes = [filled]
+            if needs_phase(workloads.OPENING, workloads.USING, (workloads.PROCESSES_READ, workloads.BACKUP)):
+                outcomes.append(work("use", *options, folder, "--first-id", str(filled["first_id"]), *names))
+        further = {
+            "query": ((workloads.ADD_INDEX, *workloads.QUERYING), Ability.INDEXES),
+            "cover": (workloads.COVERING, Ability.COVERING),
+            "mix": (workloads.MIXED, Ability.RECORDS),
+        }
+        for phase, (group, needed) in further.items():
+            if needs_phase(group) and needed not in filled["lacks"]:
+                with make_folder() as folder:
+                    outcomes.append(work(phase, *options, folder, *names))
         return outcomes
 
+    def needs_phase(*groups: Sequence[workloads.Workload]) -> bool:
+        return any(workload.name in wanted for group in groups for workload in group)
+
     for rival in rivals:  # compiles what a rival imports, and shows early who cannot run at all
-        run_one(rival, MIN_ROWS)
+        with make_folder() as folder:
+            options = ("--rival", rival, "--rows", str(MIN_ROWS), "--folder", folder)
+            first_id = work("fill", *options)["first_id"]
+            work("use", *options, "--first-id", str(first_id), "--workloads", workloads.OPEN_READ.name)
     for round_number in range(rounds):
-        digests: dict[str, str] = {}
+        digests: dict[str, dict[str, str]] = {}
         turn = round_number % len(rivals)
         for rival in (*rivals[turn:], *rivals[:turn]):  # no rival always comes first
             say(f"round {round_number + 1} of {rounds}: {rival}")
             outcomes = run_one(rival, rows)
-            results.versions[rival] = outcomes[0]["version"]
+            filled = outcomes[0]
+            results.versions[rival] = filled["version"]
+            results.lacks[rival] = filled["lacks"]
+            results.shares[rival] = filled["share"]
             for outcome in outcomes:
                 results.add(rival, outcome["samples"])
-            digests[rival] = "".join(outcome["digest"] for outcome in outcomes[1:])
-        if len(set(digests.values())) > 1:
-            raise WrongAnswerError(f"the rivals do not answer alike: {digests}")
+                for part, digest in outcome.get("digests", {}).items():
+                    # Who was asked for as much must have answered alike.
+                    asked = f"{part}, {filled['share']:g} of the plan"
+                    digests.setdefault(asked, {})[rival] = digest
+        for part, by_rival in digests.items():
+            if len(set(by_rival.values())) > 1:
+                raise WrongAnswerError(f"the rivals do not answer alike: {part}: {by_rival}")
+    results.samples = {name: results.samples[name] for name in workloads.BY_NAME if name in results.samples}
     return results
 
 
@@ -156,10 +185,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--workloads", type=_names_among(list(workloads.BY_NAME)), default=list(workloads.BY_NAME), help="a,b,c"
     )
-    parser.add_argument("--rivals", type=_names_among(adapters.NAMES), default=list(adapters.NAMES), help="a,b,c")
+    parser.add_argument(
+        "--rivals",
+        type=_rivals,
+        default=list(adapters.DEFAULT),
+        help=f"a,b,c, or all that are installed; default: {','.join(adapters.DEFAULT)}",
+    )
     parser.add_argument("--folder", type=Path, help="where the databases are made (default: the temporary folder)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every sample to this file")
     return parser
+
+
+def _rivals(text: str) -> list[str]:
+    installed = adapters.installed()
+    if text == "all":
+        if missing := [name for name in adapters.NAMES if name not in installed]:
+            report.write(sys.stderr, f"left out: {', '.join(missing)}; {HOW_TO_INSTALL}")
+        return installed
+    names = _names_among(adapters.NAMES)(text)
+    if missing := [name for name in names if name not in installed]:
+        raise argparse.ArgumentTypeError(f"{', '.join(missing)}: not installed; {HOW_TO_INSTALL}")
+    return names
 
 
 def _at_least(minimum: int) -> Callable[[str], int]:

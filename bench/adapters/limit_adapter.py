@@ -6,8 +6,10 @@ Python on LMDB can at most reach on this work.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
@@ -17,7 +19,7 @@ import lmdb
 import msgspec
 
 from bench import rows
-from bench.adapters.port import Answer
+from bench.adapters.port import Answer, Fields, Terms
 from bench.rows import Values
 
 MAP_SIZE_BYTES: Final = 1 << 36
@@ -47,8 +49,10 @@ class Adapter:
     """py-lmdb and msgspec."""
 
     version = f"lmdb {lmdb.__version__}, msgspec {msgspec.__version__}"
+    terms = Terms()
+    imports = "lmdb, msgspec"
 
-    def __init__(self, folder: Path, *, create: bool) -> None:
+    def __init__(self, folder: Path, *, create: bool, read_only: bool = False) -> None:  # noqa: ARG002  # one way suits both
         self._folder = folder
         self._open(create=create, metasync=True)
 
@@ -224,6 +228,58 @@ class Adapter:
     def _users_of(self, transaction: Any, keys: Iterable[bytes]) -> list[Answer]:  # Any: py-lmdb's transaction
         get = partial(transaction.get, default=b"", db=self._users)
         return [(_unpack_id(key)[0], _decode(get(key))) for key in keys]
+
+    def back_up(self, folder: Path) -> None:
+        self._environment.copy(str(folder))
+        with open(folder / "data.mdb", "rb") as copy:  # noqa: PTH123  # LMDB does not flush it
+            os.fsync(copy.fileno())
+
+    def scan_backup(self, folder: Path) -> tuple[int, int]:
+        with closing(type(self)(folder, create=False)) as copy:
+            return copy.scan()
+
+
+_Record = tuple[str, str, str, str, str, str, str, str, str, str]
+_decode_record = msgspec.msgpack.Decoder(_Record).decode
+
+
+class Records:
+    """py-lmdb and msgspec."""
+
+    def __init__(self, folder: Path) -> None:
+        self._environment = lmdb.open(str(folder), map_size=MAP_SIZE_BYTES, readahead=False, metasync=False)
+
+    def close(self) -> None:
+        self._environment.close()
+
+    def load(self, records: Iterable[tuple[str, Fields]]) -> None:
+        with self._environment.begin(write=True) as transaction:
+            for key, fields in records:
+                transaction.put(key.encode(), _encode(msgspec.convert(fields, _Record)))
+
+    def plain(self, answer: Answer) -> Fields:
+        return tuple(answer)
+
+    def read(self, key: str) -> Answer:
+        with self._environment.begin() as transaction:
+            return _decode_record(transaction.get(key.encode(), b""))
+
+    def update(self, key: str, place: int, value: str) -> None:
+        packed_key = key.encode()
+        with self._environment.begin(write=True) as transaction:
+            fields = [*_decode_record(transaction.get(packed_key, b""))]
+            fields[place] = value
+            transaction.put(packed_key, _encode(msgspec.convert(fields, _Record)))
+
+    def insert(self, key: str, fields: Fields) -> None:
+        with self._environment.begin(write=True) as transaction:
+            transaction.put(key.encode(), _encode(msgspec.convert(fields, _Record)))
+
+    def scan(self, key: str, count: int) -> Sequence[Answer]:
+        with self._environment.begin() as transaction:
+            cursor = transaction.cursor()
+            cursor.set_range(key.encode())
+            return [_decode_record(value) for value in islice(cursor.iternext(keys=False), count)]
 
 
 def _checked_batches(source: Iterator[Values]) -> Iterator[list[User]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import minidb
 from bench import rows
-from bench.adapters.port import Answer
+from bench.adapters.port import Answer, Fields, Terms
 from bench.rows import Values
 from minidb import MiniDB, where
 from minidb.schema import BooleanField, FloatField, IntegerField, Schema, StringField
@@ -29,8 +30,10 @@ class Adapter:
     """MiniDB."""
 
     version = f"MiniDB {minidb.__version__}"
+    terms = Terms()
+    imports = "minidb"
 
-    def __init__(self, folder: Path, *, create: bool) -> None:
+    def __init__(self, folder: Path, *, create: bool, read_only: bool = False) -> None:  # noqa: ARG002  # one way suits both
         self._folder = folder
         self._database = MiniDB(folder / "database", create=create, max_connections=MAX_CONNECTIONS)
         self._users = self._database.create_table("users", SCHEMA) if create else self._database.get_table("users")
@@ -112,3 +115,50 @@ class Adapter:
 
     def last_by_age(self, limit: int) -> Sequence[Answer]:
         return self._users.find().order_by("-age").offset(0).limit(limit).all()
+
+    def back_up(self, folder: Path) -> None:
+        self._database.backup(folder / "backup")
+
+    def scan_backup(self, folder: Path) -> tuple[int, int]:
+        MiniDB.restore(folder / "backup", folder / "database")
+        with closing(type(self)(folder, create=False)) as copy:
+            return copy.scan()
+
+
+FIELDS: Final = tuple(f"field{place}" for place in range(10))
+RECORD_SCHEMA: Final = Schema(
+    {"key": StringField(primary_key=True), **{name: StringField(required=True) for name in FIELDS}}
+)
+
+
+class Records:
+    """MiniDB."""
+
+    def __init__(self, folder: Path) -> None:
+        self._database = MiniDB(folder / "database", durability="relaxed")
+        self._records = self._database.create_table("records", RECORD_SCHEMA)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def load(self, records: Iterable[tuple[str, Fields]]) -> None:
+        self._records.insert_many(_columns(key, fields) for key, fields in records)
+
+    def plain(self, answer: Answer) -> Fields:
+        return tuple(answer[name] for name in FIELDS)
+
+    def read(self, key: str) -> Answer:
+        return self._records.query(key)
+
+    def update(self, key: str, place: int, value: str) -> None:
+        self._records.update(key, **{FIELDS[place]: value})
+
+    def insert(self, key: str, fields: Fields) -> None:
+        self._records.insert(_columns(key, fields))
+
+    def scan(self, key: str, count: int) -> Sequence[Answer]:
+        return list(self._records.scan(key, limit=count))
+
+
+def _columns(key: str, fields: Fields) -> dict[str, str]:
+    return {"key": key, **dict(zip(FIELDS, fields, strict=True))}

@@ -6,13 +6,57 @@ call of ours comes between. Every method returns its answer, so that the very co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
 from bench.rows import Values
 
 Answer = Any  # Any: a row as the rival hands it out, with its columns materialised; ``plain`` makes it comparable
+
+
+class Ability(StrEnum):
+    """What workloads need that not every rival has."""
+
+    TRANSACTIONS = "transactions"
+    """Several writes reach the disk together, all or none, and survive a power failure."""
+
+    SNAPSHOTS = "snapshots"
+    """Several reads see one state."""
+
+    INDEXES = "indexes"
+    """Rows are found by a column, and in its order, without reading the others."""
+
+    COVERING = "covering"
+    """An index holds the rows."""
+
+    RELAXED = "relaxed"
+    """Commits that a power failure may undo, but not damage, cost less than durable ones."""
+
+    PROCESSES = "processes"
+    """Several processes read at once."""
+
+    BACKUP = "backup"
+    """A copy is made while the database is in use."""
+
+    RECORDS = "records"
+    """The module has a ``Records`` too, whose writes outlive the process and are not damaged by a power failure."""
+
+    RECORD_RANGES = "record ranges"
+    """It finds records in the order of their keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On what terms a rival takes part. What it lacks, it need not implement."""
+
+    lacks: Mapping[Ability, str] = field(default_factory=dict)
+    """And why."""
+
+    share: float = 1.0
+    """It does so much of the others' operations, where the whole would take minutes."""
 
 
 class Rival(Protocol):
@@ -28,8 +72,15 @@ class Rival(Protocol):
     version: str
     """The library and its version, for the report."""
 
-    def __init__(self, folder: Path, *, create: bool) -> None:
-        """Open the database; make its table and index when ``create``."""
+    terms: Terms
+    imports: str
+    """The modules that its user imports, as an ``import`` names them."""
+
+    def __init__(self, folder: Path, *, create: bool, read_only: bool = False) -> None:
+        """Open the database; make its table and index when ``create``.
+
+        ``read_only`` may make it easier for other processes to read meanwhile, and need mean nothing.
+        """
         ...
 
     def close(self) -> None:
@@ -110,4 +161,56 @@ class Rival(Protocol):
 
     def last_by_age(self, limit: int) -> Sequence[Answer]:
         """Return the last so many whole rows of all in that order, the very last one first."""
+        ...
+
+    def back_up(self, folder: Path) -> None:
+        """Copy the database, which stays open, into an empty folder; the copy is on the disk on return."""
+        ...
+
+    def scan_backup(self, folder: Path) -> tuple[int, int]:
+        """Return what ``scan`` returns of a copy."""
+        ...
+
+
+Fields = tuple[str, ...]
+"""The values of a record: ten texts."""
+
+
+class Records(Protocol):
+    """A table of records of 1 kB by a key of text, in a folder of its own, for the mixed workloads.
+
+    GUARANTEES that a write that has returned outlives the process, and that a power failure may undo it but damages
+    nothing; each is a transaction of its own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Make the table in an empty folder."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+    def load(self, records: Iterable[tuple[str, Fields]]) -> None:
+        """Insert records in one transaction, if there are any."""
+        ...
+
+    def plain(self, answer: Answer) -> Fields:
+        """Return the fields of a record that ``read`` or ``scan`` returned."""
+        ...
+
+    def read(self, key: str) -> Answer:
+        """Return the whole record."""
+        ...
+
+    def update(self, key: str, place: int, value: str) -> None:
+        """Replace one of the record's fields."""
+        ...
+
+    def insert(self, key: str, fields: Fields) -> None:
+        """Insert one record."""
+        ...
+
+    def scan(self, key: str, count: int) -> Sequence[Answer]:
+        """Return so many whole records in order of their keys, from this one on."""
         ...
