@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 SUBJECT: Final = "minidb"
 """Whom the ratios are about."""
 
+HEADS: Final = ["workload", "unit"]
+MOST_BESIDE_RATIOS: Final = 4
+"""With more rivals, their ratios are a table of their own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One workload: the median of each rival, half its interquartile range, and how many times as good MiniDB is."""
+    """One workload: the median of each rival, half its interquartile range, and how many times as good the subject."""
 
     workload: str
     unit: str
@@ -28,12 +32,16 @@ class Line:
     ratios: dict[str, float]
 
 
-def summarise(results: Results) -> list[Line]:
+def summarise(results: Results, subject: str = SUBJECT) -> list[Line]:
     """Return a line for each workload that was measured, in the order of the table."""
-    return [_summarise_one(BY_NAME[name], results.samples[name]) for name in BY_NAME if name in results.samples]
+    return [
+        _summarise_one(workload, results.samples[name], subject)
+        for name, workload in BY_NAME.items()
+        if name in results.samples
+    ]
 
 
-def _summarise_one(workload: Workload, samples: dict[str, list[float]]) -> Line:
+def _summarise_one(workload: Workload, samples: dict[str, list[float]], subject: str) -> Line:
     return Line(
         workload=workload.name,
         unit=workload.unit,
@@ -41,16 +49,16 @@ def _summarise_one(workload: Workload, samples: dict[str, list[float]]) -> Line:
         spreads={rival: _half_quartile_range(figures) for rival, figures in samples.items()},
         ratios={
             rival: median(
-                _times_as_good(workload, ours, theirs) for ours, theirs in zip(samples[SUBJECT], figures, strict=True)
+                _times_as_good(workload, ours, theirs) for ours, theirs in zip(samples[subject], figures, strict=True)
             )
             for rival, figures in samples.items()
-            if SUBJECT in samples and rival != SUBJECT
+            if subject in samples and rival != subject
         },
     )
 
 
 def _times_as_good(workload: Workload, ours: float, theirs: float) -> float:
-    """Above 1, MiniDB is better, also where less is better."""
+    """Above 1, the first is better, also where less is better."""
     better, other = (ours, theirs) if workload.is_more_better else (theirs, ours)
     return better / other
 
@@ -65,13 +73,12 @@ def _half_quartile_range(figures: Sequence[float]) -> float:
 def as_document(results: Results, summary: Sequence[Line]) -> dict[str, object]:
     """Return everything as JSON can hold it."""
     return {
-        "rows": results.rows,
-        "rounds": results.rounds,
-        "versions": results.versions,
-        "lacks": results.lacks,
-        "shares": results.shares,
+        **asdict(results),
+        "samples": {
+            workload: {rival: [float(f"{figure:.5g}") for figure in figures] for rival, figures in by_rival.items()}
+            for workload, by_rival in results.samples.items()
+        },
         "summary": [asdict(line) for line in summary],
-        "samples": results.samples,
     }
 
 
@@ -79,22 +86,27 @@ def print_table(results: Results, summary: Sequence[Line], machine: dict[str, ob
     """Print the summary: with rich on a terminal, where it is installed, else as plain text."""
     rivals = [rival for rival in results.rivals if rival in results.versions]
     compared = [rival for rival in rivals if SUBJECT in rivals and rival != SUBJECT]
-    heads = ["workload", "unit", *rivals, *(f"{SUBJECT}/{rival}" for rival in compared)]
-    cells = [
-        [
-            line.workload,
-            line.unit,
-            *(figure(line.medians.get(rival)) for rival in rivals),
-            *(ratio(line.ratios.get(rival)) for rival in compared),
-        ]
-        for line in summary
-    ]
-    write(sys.stdout, f"{results.rows:,} rows, median of {results.rounds} rounds; {_sentence(machine)}")
+    write(sys.stdout, f"{results.rows:,} rows, median of {results.rounds} rounds; {sentence(machine)}")
     write(sys.stdout, ", ".join(f"{rival}: {results.versions[rival]}" for rival in rivals))
-    for sentence in reservations(results):
-        write(sys.stdout, sentence)
+    for reservation in reservations(results):
+        write(sys.stdout, reservation)
     if compared:
         write(sys.stdout, "Ratios say how many times as good MiniDB is: above 1 is better, also where less is better.")
+    names = [[line.workload, line.unit] for line in summary]
+    figures = [[figure(line.medians.get(rival)) for rival in rivals] for line in summary]
+    ratios = [[ratio(line.ratios.get(rival)) for rival in compared] for line in summary]
+    ratio_heads = [f"{SUBJECT}/{rival}" for rival in compared]
+    if len(rivals) <= MOST_BESIDE_RATIOS:
+        lines = zip(names, figures, ratios, strict=True)
+        _print(HEADS + rivals + ratio_heads, [name + some + more for name, some, more in lines])
+        return
+    _print(HEADS + rivals, [name + some for name, some in zip(names, figures, strict=True)])
+    if compared:
+        write(sys.stdout, "")
+        _print(HEADS + ratio_heads, [name + some for name, some in zip(names, ratios, strict=True)])
+
+
+def _print(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     if not (sys.stdout.isatty() and _print_rich(heads, cells)):
         _print_plain(heads, cells)
 
@@ -136,7 +148,7 @@ def ratio(value: float | None) -> str:
     """Return a ratio as the table has it."""
     if value is None:
         return "-"
-    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+    return f"{value:.2g}" if value < 0.1 else f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
 def reservations(results: Results) -> list[str]:
@@ -152,7 +164,8 @@ def reservations(results: Results) -> list[str]:
     return sentences
 
 
-def _sentence(machine: dict[str, object]) -> str:
+def sentence(machine: dict[str, object]) -> str:
+    """Return what is known of the machine."""
     return ", ".join(f"{name} {value}" for name, value in machine.items())
 
 

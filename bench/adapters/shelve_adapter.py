@@ -6,6 +6,7 @@ import dbm
 import shelve
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bench import rows
 from bench.adapters.port import Ability, Answer, Terms
@@ -35,8 +36,10 @@ class Adapter:
 
     def __init__(self, folder: Path, *, create: bool, read_only: bool = False) -> None:
         path = str(folder / "users")
-        self._shelf: shelve.Shelf[Values] = shelve.open(path, "n" if create else "r" if read_only else "w")  # noqa: S301, SIM115  # its own file; close() closes it
-        self.version = f"shelve on {dbm.whichdb(path)}"
+        # Any: a mapping of bytes, which its type does not tell. It is closed by close().
+        held: Any = dbm.open(path, "n" if create else "r" if read_only else "w")  # noqa: SIM115  # as above
+        self.version = f"shelve on {type(held).__module__}"
+        self._shelf: shelve.Shelf[Values] = shelve.Shelf(held)  # what shelve.open does
 
     def close(self) -> None:
         self._shelf.close()
