@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from bench import adapters, chart, growth, report
 from bench.goals import GOALS
-from bench.run import DEFAULT_ROUNDS, DEFAULT_ROWS, REPOSITORY, Results, machine, measure, run_worker
+from bench.run import DEFAULT_ROUNDS, DEFAULT_ROWS, REPOSITORY, Results, machine, measure, rivals_named, run_worker
 from bench.workloads import BY_NAME, DURABLE_COMMITS
 
 DOCS: Final = REPOSITORY / "docs"
@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.publish", description="Write the figures of the docs.")
     parser.add_argument("--rows", type=int, default=DEFAULT_ROWS, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=DEFAULT_ROUNDS, help="default: %(default)s")
-    parser.add_argument("--rivals", help="a,b,c; default: all that are installed")
+    parser.add_argument("--rivals", type=rivals_named, default="all", help="a,b,c; default: all that are installed")
     parser.add_argument(
         "--growth-rounds", type=int, default=growth.DEFAULT_ROUNDS, help="0: no growth; default: %(default)s"
     )
@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         document = collect(
             options.rows,
             options.rounds,
-            options.rivals.split(",") if options.rivals else adapters.installed(),
+            options.rivals,
             options.growth_rounds,
             [int(size) for size in options.sizes.split(",")],
         )

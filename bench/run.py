@@ -187,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--rivals",
-        type=_rivals,
+        type=rivals_named,
         default=list(adapters.DEFAULT),
         help=f"a,b,c, or all that are installed; default: {','.join(adapters.DEFAULT)}",
     )
@@ -196,7 +196,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _rivals(text: str) -> list[str]:
+def rivals_named(text: str) -> list[str]:
+    """Return the rivals of an option's value: names between commas, or ``all`` for those that are installed."""
     installed = adapters.installed()
     if text == "all":
         if missing := [name for name in adapters.NAMES if name not in installed]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -29,7 +30,7 @@ from bench.answers import (
 )
 from bench.measuring import insert_from_threads
 from bench.plan import Changes, Plan, make_plan
-from bench.run import Results, measure
+from bench.run import Results, measure, rivals_named
 
 REPOSITORY = Path(__file__).parents[2]
 ROWS = 500
@@ -86,6 +87,43 @@ def test_an_option_that_means_nothing_is_refused(options: tuple[str, str]) -> No
     completed = run_bench(*options)
     assert completed.returncode == 2
     assert options[0] in completed.stderr
+
+
+def test_all_rivals_are_those_that_are_installed_and_the_others_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(adapters, "installed", lambda: ["minidb", "sqlite3"])
+    assert rivals_named("all") == ["minidb", "sqlite3"]
+    told = capsys.readouterr().err
+    assert "left out: limit, apsw, " in told
+    assert "pip install -r bench/requirements.txt" in told
+    assert rivals_named("sqlite3") == ["sqlite3"]
+    with pytest.raises(argparse.ArgumentTypeError, match="apsw: not installed"):
+        rivals_named("minidb,apsw")
+
+
+def test_the_rivals_of_the_page_are_those_that_there_are() -> None:
+    page = (REPOSITORY / "docs" / "benchmarks.md").read_text()
+    section = page.partition("## The rivals")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(adapters.NAMES)
+    required = (REPOSITORY / "bench" / "requirements.txt").read_text()
+    named = {line.partition(">=")[0].lower() for line in required.splitlines() if not line.startswith("#")}
+    assert named == set(adapters.NAMES) - {*adapters.DEFAULT, "shelve"}
+
+
+def test_what_a_rival_lacks_has_a_dash_and_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    results = Results(
+        *(ROWS, 1, ["minidb", "shelve"], ["scan", "backup"]),
+        versions={"minidb": "1", "shelve": "2"},
+        lacks={"minidb": {}, "shelve": {"backup": "no call for it"}},
+        shares={"minidb": 1.0, "shelve": 0.5},
+        samples={"scan": {"minidb": [2.0], "shelve": [1.0]}, "backup": {"minidb": [3.0]}},
+    )
+    report.print_table(results, report.summarise(results), {"cores": 2})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["scan", "rows/s", "2", "1", "2.00"] in lines
+    assert ["backup", "MB/s", "3", "-", "-"] in lines
+    assert ["shelve:", "does", "0.5", "of", "the", "operations;", "no", "backup", "(no", "call", "for", "it)"] in lines
 
 
 def test_the_page_tells_what_each_workload_does() -> None:
