@@ -31,6 +31,9 @@ END: Final = "<!-- Until here. -->\n"
 BESIDE: Final = ("sqlite3", "limit")
 """Whose ratios stand in the first table."""
 
+QUIET_LOAD: Final = 0.5
+"""A machine that does more is not left alone."""
+
 CHARTED: Final = {*GOALS, *(workload.name for workload in DURABLE_COMMITS.values())}
 """Workloads that have bars: of all there would be too many to be seen at once."""
 
@@ -82,6 +85,8 @@ def page_part(document: Document) -> Iterator[str]:
     versions = ", ".join(dict.fromkeys(results.versions[rival] for rival in rivals))
     yield f"Measured on {document['date']}: {report.sentence(document['machine'])}; {versions}."
     yield f"{results.rows:,} rows, the median of {results.rounds} rounds."
+    if document["machine"]["load"] > QUIET_LOAD:
+        yield "Other programs ran on the machine when it began: take these figures for rough ones."
     yield ""
     yield f"![How many times as good as sqlite3 each rival is, by workload]({NAME}.svg)"
     yield ""
@@ -137,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.publish", description="Write the figures of the docs.")
     parser.add_argument("--rows", type=int, default=DEFAULT_ROWS, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=DEFAULT_ROUNDS, help="default: %(default)s")
-    parser.add_argument("--rivals", type=rivals_named, default="all", help="a,b,c; default: all that are installed")
+    parser.add_argument("--rivals", type=rivals_named, help="a,b,c; default: all that are installed")
     parser.add_argument(
         "--growth-rounds", type=int, default=growth.DEFAULT_ROUNDS, help="0: no growth; default: %(default)s"
     )
@@ -151,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         document = collect(
             options.rows,
             options.rounds,
-            options.rivals,
+            options.rivals or rivals_named("all"),
             options.growth_rounds,
             [int(size) for size in options.sizes.split(",")],
         )

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from bench.answers import WrongAnswerError
 REPOSITORY: Final = Path(__file__).parents[1]
 DEFAULT_ROWS: Final = 100_000
 DEFAULT_ROUNDS: Final = 5
+CPUINFO: Final = Path("/proc/cpuinfo")
 WORKER_TIMEOUT_S: Final = 1800
 MIN_ROWS: Final = 100
 HOW_TO_INSTALL: Final = "pip install -r bench/requirements.txt brings all rivals"
@@ -145,11 +147,19 @@ def measure(
 def machine() -> dict[str, object]:
     """Describe where this runs."""
     return {
-        "system": platform.platform(),
-        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
         "cores": os.cpu_count(),
-        "load": os.getloadavg(),
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB",
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 1),
     }
+
+
+def _processor() -> str:
+    """Name the processor: Linux tells it in a file, and nobody else does."""
+    names = re.findall(r"^model name\s*: (.+)$", CPUINFO.read_text(), re.MULTILINE) if CPUINFO.exists() else []
+    return names[0] if names else platform.machine()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

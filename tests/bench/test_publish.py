@@ -40,7 +40,7 @@ def document() -> publish.Document:
     sizes = [results(10, minidb=3.0, sqlite3=1.0, limit=8.0), results(100, minidb=2.0, sqlite3=1.0, limit=4.0)]
     return {
         "date": "2026-01-02",
-        "machine": {"cores": 2},
+        "machine": {"cores": 2, "load": 0.1},
         "results": report.as_document(measured, report.summarise(measured)),
         "sizes": [report.as_document(one, report.summarise(one)) for one in sizes],
     }
@@ -53,7 +53,8 @@ def test_the_part_between_the_comments_is_replaced_and_nothing_else(tmp_path: Pa
     assert page.startswith(f"before\n{publish.BEGIN}")
     assert page.endswith(f"{publish.END}after\n")
     assert "old figures" not in page
-    assert "Measured on 2026-01-02: cores 2; minidb 1.0, sqlite3 1.0, limit 1.0, apsw 1.0." in page
+    assert "rough" not in page
+    assert "Measured on 2026-01-02: cores 2, load 0.1; minidb 1.0, sqlite3 1.0, limit 1.0, apsw 1.0." in page
     assert "| `scan`, rows/s | 3 | 2 | 4 | 1.50 (1.90) | 0.75 (0.70) |" in page
     assert "| `backup`, MB/s | - |" in page
     assert "- apsw: no backup (no call for it)" in page
@@ -62,6 +63,11 @@ def test_the_part_between_the_comments_is_replaced_and_nothing_else(tmp_path: Pa
     files = [(tmp_path / f"benchmarks.{kind}").read_text() for kind in ("md", "svg", "json")]
     assert publish.main(["--redraw", "--docs", str(tmp_path)]) == 0
     assert [(tmp_path / f"benchmarks.{kind}").read_text() for kind in ("md", "svg", "json")] == files
+
+
+def test_a_machine_that_was_not_left_alone_is_told(document: publish.Document) -> None:
+    document["machine"]["load"] = 2.5
+    assert any("rough" in line for line in publish.page_part(document))
 
 
 def test_the_page_in_the_docs_is_drawn_of_the_json_beside_it(tmp_path: Path) -> None:
