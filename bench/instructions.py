@@ -4,8 +4,8 @@
 
 counts, says by how much each path changed since the last line of ``bench/history.jsonl`` with the same Python, and adds
 a line; ``--look`` adds none. Unlike times, counts hardly depend on what else the machine does: they repeat to about two
-in a thousand, and a slow-down of one in a hundred shows. They are those of one compiler's code: compare them with others from the
-same Python only. What the operating system does for a call, a flush above all, is not in them.
+in a thousand, and a slow-down of one in a hundred shows. They are those of one compiler's code: compare them with
+others from the same Python only. What the operating system does for a call, a flush above all, is not in them.
 """
 
 from __future__ import annotations
