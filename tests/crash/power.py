@@ -232,9 +232,10 @@ def _with_expected(events: list[Event]) -> Iterator[tuple[Event, AllExpected]]:
                 others = {name: one for (where, name), one in ledgers.items() if where == place and one.is_relaxed}
                 if "try" in entry:
                     begun[place, owner] = {name: len(one.done) for name, one in others.items()}
-                elif "done" in entry:  # and flushed, with all that was in the log before
+                elif "done" in entry:
+                    is_flushed = ledger.done[-1].get("commits", True)  # with all that was in the log before
                     for name, done in begun.pop((place, owner)).items():
-                        if others[name].synced < done:
+                        if is_flushed and others[name].synced < done:
                             others[name].synced = done
                             changed[name] = Expected.of([{}], others[name])
             expected = {**expected, place: {**expected.get(place, {}), **changed}}

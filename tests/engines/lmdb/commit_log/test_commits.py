@@ -15,11 +15,12 @@ import pytest
 from minidb import MiniDB, Row
 from minidb.engines.lmdb import applying
 from minidb.engines.lmdb.commit_log import commits, keeper
-from minidb.engines.lmdb.commit_log.checkpoint import Checkpoints
+from minidb.engines.lmdb.commit_log.checkpoint import Begun, Checkpoints
 from minidb.engines.lmdb.commit_log.log import Log, Place
 from minidb.engines.lmdb.commit_log.recovery import is_needed
 from minidb.engines.lmdb.commit_log.steady import Steady, SteadyFile
 from minidb.engines.lmdb.durable import LoggedChanges, make_durable
+from minidb.engines.lmdb.engine import LmdbEngine
 from minidb.engines.lmdb.registry import SMALLEST_LOGGED_BYTES
 from minidb.exceptions import (
     CommitUnknownError,
@@ -332,6 +333,36 @@ def test_a_process_that_was_killed_between_a_record_and_its_commit_leaves_no_tra
         people.insert(Row(name="Dan"))
         copy = database_path.with_name("copy")
         shutil.copytree(database_path, copy)
+        with MiniDB(copy) as recovered:
+            assert names(recovered) == ["Ada", "Bob", "Dan"]
+            assert recovered.verify().ok
+
+
+def test_nor_does_one_before_a_checkpoint_that_is_not_recorded_yet(
+    database_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MiniDB(database_path) as database:
+        people = database.create_table("people")
+        people.insert(Row(name="Ada"))
+        run(
+            "from minidb.engines.lmdb.commit_log.log import Log\n"
+            "people = db.get_table('people')\n"
+            "people.insert(Row(name='Bob'))\n"
+            "Log.flush = lambda self, segment: os._exit(0)\n"
+            "people.insert(Row(name='Cid'))",
+            database_path,
+        )
+        finish, copy = Checkpoints.finish, database_path.with_name("copy")
+
+        def write_and_finish(self: Checkpoints, begun: Begun, *, is_closed: bool = False) -> None:
+            if not copy.exists():
+                people.insert(Row(name="Dan"))
+                shutil.copytree(database_path, copy)
+            finish(self, begun, is_closed=is_closed)
+
+        monkeypatch.setattr(Checkpoints, "finish", write_and_finish)
+        assert isinstance(database.engine, LmdbEngine)
+        database.engine._environment.commit_log.checkpoint()
         with MiniDB(copy) as recovered:
             assert names(recovered) == ["Ada", "Bob", "Dan"]
             assert recovered.verify().ok

@@ -65,6 +65,17 @@ def test_a_record_whose_transaction_never_came_about_is_overwritten(log: Log, tm
     assert replayed(log, start) == [(5, b"five"), (6, b"VI")]
 
 
+def test_a_record_whose_transaction_never_came_about_is_none_before_the_next_segment_either(log: Log) -> None:
+    start = begin(log, 0, 4)
+    write(log, 0, 5, b"five")
+    write(log, 0, 6, b"nobody has seen it, nor written over it")
+    begin(log, 1, 5)
+    assert replayed(log, start) == [(5, b"five")]
+    write(log, 1, 6, b"six")
+    write(log, 1, 7, b"seven")
+    assert replayed(log, start) == [(5, b"five"), (6, b"six"), (7, b"seven")]
+
+
 def test_a_transaction_that_changed_nothing_leaves_its_place_to_the_next(log: Log) -> None:
     start = begin(log, 0, 4)
     write(log, 0, 5, b"five")

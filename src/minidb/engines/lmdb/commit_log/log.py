@@ -174,15 +174,21 @@ class Log:
             yield changes, place
 
     def all_records(self, start: Place) -> Iterator[tuple[bytes, Place]]:
-        """Yield what ``records`` does, through the segments, as far as each follows the transaction before it."""
+        """Yield what ``records`` does, through the segments, as far as each follows the transaction before it.
+
+        What a segment ends with may be of a transaction that never came about, as its process was killed, and that is
+        not overwritten as the next segment was begun before the next commit. It says which were: those up to its own.
+        """
         place = start
         while True:
+            following = self._head(place.segment + 1)
             for changes, behind in self.records(place):
+                if following is not None and place.transaction_id == following.transaction_id:
+                    break
                 if behind.transaction_id != place.transaction_id + 1:
                     return
                 place = behind
                 yield changes, behind
-            following = self._head(place.segment + 1)
             if following is None or following.transaction_id != place.transaction_id:
                 return
             place = following
