@@ -70,8 +70,20 @@ def test_a_record_whose_transaction_never_came_about_is_none_before_the_next_seg
     write(log, 0, 5, b"five")
     write(log, 0, 6, b"nobody has seen it, nor written over it")
     begin(log, 1, 5)
-    assert replayed(log, start) == [(5, b"five")]
     write(log, 1, 6, b"six")
+    assert replayed(log, start) == [(5, b"five"), (6, b"six")]
+    write(log, 1, 7, b"seven")
+    assert replayed(log, start) == [(5, b"five"), (6, b"six"), (7, b"seven")]
+
+
+def test_a_segment_that_was_begun_and_never_used_ends_none(log: Log, tmp_path: Path) -> None:
+    start = begin(log, 0, 4)
+    write(log, 0, 5, b"five")
+    with closing(Log(tmp_path)) as killed:
+        killed.begin_segment(1, 5)
+    write(log, 0, 6, b"six")
+    assert replayed(log, start) == [(5, b"five"), (6, b"six")]
+    begin(log, 1, 6)
     write(log, 1, 7, b"seven")
     assert replayed(log, start) == [(5, b"five"), (6, b"six"), (7, b"seven")]
 

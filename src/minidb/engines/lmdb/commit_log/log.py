@@ -176,14 +176,17 @@ class Log:
     def all_records(self, start: Place) -> Iterator[tuple[bytes, Place]]:
         """Yield what ``records`` does, through the segments, as far as each follows the transaction before it.
 
-        What a segment ends with may be of a transaction that never came about, as its process was killed, and that is
-        not overwritten as the next segment was begun before the next commit. It says which were: those up to its own.
+        A segment may end with the record of a transaction that never came about, as its process was killed, and that
+        was not written over, as the next segment was begun before the next commit. So where that one has a record, this
+        one ends with the transaction which that one begins behind. Where it has none it may never have been used.
         """
         place = start
         while True:
             following = self._head(place.segment + 1)
+            is_used = following is not None and any(True for _ in self.records(following))
+            last_id = following.transaction_id if following is not None and is_used else None
             for changes, behind in self.records(place):
-                if following is not None and place.transaction_id == following.transaction_id:
+                if place.transaction_id == last_id:
                     break
                 if behind.transaction_id != place.transaction_id + 1:
                     return
