@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from minidb.engines.lmdb import registry
+from minidb.engines.lmdb.commit_log import keeper
 from minidb.engines.lmdb.engine import LmdbEngine
 from minidb.engines.port import CATALOG, Space
 from minidb.exceptions import ForkedError, InvalidOptionError, WriteTimeoutError
@@ -239,7 +240,10 @@ def in_child(work: object) -> int:
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_child_reads_and_writes_and_leaves_its_parent_alone(database_path: Path) -> None:
+def test_a_forked_child_reads_and_writes_and_leaves_its_parent_alone(
+    database_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "POLL_S", 3600.0)  # a checkpoint of the parent's would change its slots
     engine = LmdbEngine(database_path, Options())
     with writing(engine) as transaction:
         transaction.put_many(CATALOG, {b"parent": b"1"})
