@@ -316,19 +316,24 @@ def test_a_barrier_is_one_for_what_other_processes_have_committed(database_path:
         )
 
 
+def insert_bob_and_only_log_cid(folder: Path) -> None:
+    """Let another process insert two people, and be killed between the record and the commit of the second."""
+    run(
+        "from minidb.engines.lmdb.commit_log.log import Log\n"
+        "people = db.get_table('people')\n"
+        "people.insert(Row(name='Bob'))\n"
+        "real = Log.flush\n"
+        "Log.flush = lambda self, segment: (real(self, segment), os._exit(0))\n"
+        "people.insert(Row(name='Cid'))",
+        folder,
+    )
+
+
 def test_a_process_that_was_killed_between_a_record_and_its_commit_leaves_no_trace(database_path: Path) -> None:
     with MiniDB(database_path) as database:
         people = database.create_table("people")
         people.insert(Row(name="Ada"))
-        run(
-            "from minidb.engines.lmdb.commit_log.log import Log\n"
-            "people = db.get_table('people')\n"
-            "people.insert(Row(name='Bob'))\n"
-            "real = Log.flush\n"
-            "Log.flush = lambda self, segment: (real(self, segment), os._exit(0))\n"
-            "people.insert(Row(name='Cid'))",
-            database_path,
-        )
+        insert_bob_and_only_log_cid(database_path)
         assert names(database) == ["Ada", "Bob"]
         people.insert(Row(name="Dan"))
         copy = database_path.with_name("copy")
@@ -344,14 +349,7 @@ def test_nor_does_one_before_a_checkpoint_that_is_not_recorded_yet(
     with MiniDB(database_path) as database:
         people = database.create_table("people")
         people.insert(Row(name="Ada"))
-        run(
-            "from minidb.engines.lmdb.commit_log.log import Log\n"
-            "people = db.get_table('people')\n"
-            "people.insert(Row(name='Bob'))\n"
-            "Log.flush = lambda self, segment: os._exit(0)\n"
-            "people.insert(Row(name='Cid'))",
-            database_path,
-        )
+        insert_bob_and_only_log_cid(database_path)
         finish, copy = Checkpoints.finish, database_path.with_name("copy")
 
         def write_and_finish(self: Checkpoints, begun: Begun, *, is_closed: bool = False) -> None:
