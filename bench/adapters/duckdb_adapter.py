@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from bench import rows
 from bench.adapters.port import Ability, Answer, Fields, Terms
+from bench.adapters.sql_records import COLUMNS, SqlRecords
 from bench.rows import Values
 
 duckdb: Any = import_module("duckdb")  # Any: types are checked where it is not installed
@@ -41,17 +42,11 @@ BY_ID: Final = f"{ALL} WHERE id = ?"
 BY_CITY: Final = f"{ALL} WHERE city = ?"
 UPDATE: Final = "UPDATE users SET city = ? WHERE id = ?"
 
-_COLUMNS: Final = [f"field{place}" for place in range(10)]
-_FIELDS: Final = ", ".join(_COLUMNS)
 CREATE_RECORDS: Final = f"""
-    CREATE TABLE records (key VARCHAR PRIMARY KEY, {", ".join(f"{name} VARCHAR NOT NULL" for name in _COLUMNS)})
+    CREATE TABLE records (key VARCHAR PRIMARY KEY, {", ".join(f"{name} VARCHAR NOT NULL" for name in COLUMNS)})
 """
-INSERT_RECORD: Final = f"INSERT INTO records VALUES (?{', ?' * 10})"
-_UNNESTED: Final = ", ".join(f"unnest(${place}::VARCHAR[])" for place in range(1, 12))
+_UNNESTED: Final = ", ".join(f"unnest(${place}::VARCHAR[])" for place in range(1, 2 + len(COLUMNS)))
 LOAD_RECORDS: Final = f"INSERT INTO records SELECT {_UNNESTED}"
-RECORD: Final = f"SELECT {_FIELDS} FROM records WHERE key = ?"
-RECORDS_FROM: Final = f"SELECT {_FIELDS} FROM records WHERE key >= ? ORDER BY key LIMIT ?"
-UPDATE_RECORD: Final = tuple(f"UPDATE records SET {name} = ? WHERE key = ?" for name in _COLUMNS)
 
 
 class Adapter:
@@ -179,16 +174,12 @@ class Adapter:
             return copy.scan()
 
 
-class Records:
+class Records(SqlRecords):
     """DuckDB."""
 
     def __init__(self, folder: Path) -> None:
-        self._connection = duckdb.connect(str(folder / FILE_NAME))
-        self._execute = self._connection.execute
+        super().__init__(duckdb.connect(str(folder / FILE_NAME)))
         self._execute(CREATE_RECORDS)
-
-    def close(self) -> None:
-        self._connection.close()
 
     def load(self, records: Iterable[tuple[str, Fields]]) -> None:
         source = ((key, *fields) for key, fields in records)
@@ -196,19 +187,3 @@ class Records:
         while batch := list(islice(source, BATCH_ROWS)):
             self._execute(LOAD_RECORDS, [list(column) for column in zip(*batch, strict=True)])
         self._execute("COMMIT")
-
-    def plain(self, answer: Answer) -> Fields:
-        return tuple(answer)
-
-    def read(self, key: str) -> Answer:
-        return self._execute(RECORD, (key,)).fetchone()
-
-    def update(self, key: str, place: int, value: str) -> None:
-        self._execute(UPDATE_RECORD[place], (value, key))
-
-    def insert(self, key: str, fields: Fields) -> None:
-        self._execute(INSERT_RECORD, (key, *fields))
-
-    def scan(self, key: str, count: int) -> Sequence[Answer]:
-        answers: Sequence[Answer] = self._execute(RECORDS_FROM, (key, count)).fetchall()
-        return answers

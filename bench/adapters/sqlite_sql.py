@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from bench import rows
 from bench.adapters.port import Answer, Fields, Terms
+from bench.adapters.sql_records import COLUMNS, INSERT_RECORD, SqlRecords
 from bench.rows import Values
 
 FILE_NAME: Final = "users.sqlite3"
@@ -46,14 +47,9 @@ FIRST_BY_AGE: Final = f"{ALL} ORDER BY age, id LIMIT ?"
 LAST_BY_AGE: Final = f"{ALL} ORDER BY age DESC, id DESC LIMIT ? OFFSET 0"
 UPDATE: Final = "UPDATE users SET city = ? WHERE id = ?"
 
-_COLUMNS: Final = ", ".join(f"field{place}" for place in range(10))
 CREATE_RECORDS: Final = f"""
-    CREATE TABLE records (key TEXT PRIMARY KEY, {_COLUMNS.replace(",", " TEXT NOT NULL,")} TEXT NOT NULL) STRICT
+    CREATE TABLE records (key TEXT PRIMARY KEY, {", ".join(f"{name} TEXT NOT NULL" for name in COLUMNS)}) STRICT
 """
-INSERT_RECORD: Final = f"INSERT INTO records (key, {_COLUMNS}) VALUES (?{', ?' * 10})"
-RECORD: Final = f"SELECT {_COLUMNS} FROM records WHERE key = ?"
-RECORDS_FROM: Final = f"SELECT {_COLUMNS} FROM records WHERE key >= ? ORDER BY key LIMIT ?"
-UPDATE_RECORD: Final = tuple(f"UPDATE records SET field{place} = ? WHERE key = ?" for place in range(10))
 
 
 def settings(*, is_relaxed: bool = False) -> Iterator[str]:
@@ -179,36 +175,16 @@ class SqliteUsers:
         return answers
 
 
-class SqliteRecords:
+class SqliteRecords(SqlRecords):
     """The records of one SQLite file."""
 
     def __init__(self, connection: Any) -> None:  # Any: a connection of either binding
-        self._connection = connection
-        self._execute = connection.execute
+        super().__init__(connection)
         for statement in settings(is_relaxed=True):
             self._execute(statement).fetchall()
         self._execute(CREATE_RECORDS)
-
-    def close(self) -> None:
-        self._connection.close()
 
     def load(self, records: Iterable[tuple[str, Fields]]) -> None:
         self._execute("BEGIN IMMEDIATE")
         self._connection.executemany(INSERT_RECORD, ((key, *fields) for key, fields in records))
         self._execute("COMMIT")
-
-    def plain(self, answer: Answer) -> Fields:
-        return tuple(answer)
-
-    def read(self, key: str) -> Answer:
-        return self._execute(RECORD, (key,)).fetchone()
-
-    def update(self, key: str, place: int, value: str) -> None:
-        self._execute(UPDATE_RECORD[place], (value, key))
-
-    def insert(self, key: str, fields: Fields) -> None:
-        self._execute(INSERT_RECORD, (key, *fields))
-
-    def scan(self, key: str, count: int) -> Sequence[Answer]:
-        answers: Sequence[Answer] = self._execute(RECORDS_FROM, (key, count)).fetchall()
-        return answers
