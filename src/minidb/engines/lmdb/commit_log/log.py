@@ -183,8 +183,9 @@ class Log:
         place = start
         while True:
             following = self._head(place.segment + 1)
-            is_used = following is not None and any(True for _ in self.records(following))
-            last_id = following.transaction_id if following is not None and is_used else None
+            last_id = None
+            if following is not None and any(True for _ in self.records(following)):
+                last_id = following.transaction_id
             for changes, behind in self.records(place):
                 if place.transaction_id == last_id:
                     break
