@@ -24,6 +24,7 @@ from minidb.exceptions import (
     TransactionClosedError,
 )
 from minidb.schema import IntegerField, Schema, StringField
+from minidb.schema.field import Errors
 
 PEOPLE = Schema(name=StringField(required=True), age=IntegerField(required=True))
 OLDER = Schema(name=StringField(required=True), age=IntegerField(required=True), city=StringField(default="Paris"))
@@ -72,6 +73,45 @@ def test_every_kind_of_table_gives_the_same_row_again(database: MiniDB, people: 
         with database.begin_transaction(read_only=read_only):
             for _ in range(3):
                 require_all()
+
+
+class Lowered(StringField):
+    """What a program may make of a field: its values are stored in lower case."""
+
+    def convert(self, value: object, path: str, errors: Errors) -> str | None:
+        text = super().convert(value, path, errors)
+        return None if text is None else text.lower()
+
+
+class OwnText(str):
+    """Text of a type of the program's own."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("name", ["", "Ada", "a\0b", "\1", "Zoë 🙂", "x" * 300])
+def test_a_row_is_found_by_a_text_as_it_was_given(database: MiniDB, name: str) -> None:
+    named = database.create_table("named", BY_NAME)
+    named.insert({"name": name, "age": 1})
+    for _ in range(2):
+        assert named.query(name).id == named.query(OwnText(name)).id == name
+
+
+@pytest.mark.parametrize("row_id", ["ada", "", "\ud800", "x" * 5000, b"Ada", 1, None, ("Ada",), ("Ada", 1)])
+def test_what_no_row_has_for_a_text_key_is_not_found(database: MiniDB, row_id: object) -> None:
+    named = database.create_table("named", BY_NAME)
+    named.insert(ADA)
+    for _ in range(2):
+        assert named.query("Ada").columns == ADA
+        with pytest.raises(RowNotFoundError):
+            named.query(row_id)
+
+
+def test_a_key_field_of_the_programs_own_still_makes_its_values(database: MiniDB) -> None:
+    named = database.create_table("named", Schema(name=Lowered(primary_key=True), age=IntegerField()))
+    named.insert(ADA)
+    for _ in range(2):
+        assert named.query("ADA").id == named.query("ada").id == "ada"
 
 
 @pytest.mark.parametrize("row_id", [0, -1, 2**63, 3, True, 1.0, "1", None, (1,)])

