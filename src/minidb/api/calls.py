@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from minidb.api.pool import Connection, ConnectionPool
 from minidb.api.retry import repeat
+from minidb.api.shared_writes import SharedWrites
 from minidb.api.snapshots import OpenSnapshots
 from minidb.api.transaction import Transaction, ambient_transaction
-from minidb.engines.port import Engine, ReadTransaction, Space
+from minidb.engines.port import Engine, ReadTransaction, Space, WriteTransaction
 from minidb.exceptions import ConflictError, DatabaseClosedError, ReadOnlyError
 from minidb.options import Options
 from minidb.tables import catalog as catalogs
@@ -35,6 +36,9 @@ class Calls:
     fork_count: int
     connection_pool: ConnectionPool
     open_snapshots: OpenSnapshots
+    shared_writes: SharedWrites | None
+    """None where many may write at a time anyway."""
+
     _is_closed: bool
     _made_here: set[int]
     """Ids of the tables and indexes that this object made. They are never used again."""
@@ -228,18 +232,42 @@ class Calls:
             except BaseException:
                 transaction.cut_short()
                 raise
-        return self.write_alone(connection, lambda session: operation(session, session.table(key), *arguments, **named))
+
+        def write_to_table(session: WriteSession) -> Result:
+            return operation(session, session.table(key), *arguments, **named)
+
+        return self.write_alone(connection, write_to_table, may_share=self._may_share(key, arguments))
+
+    def _may_share(self, key: TableKey, arguments: Sequence[object]) -> bool:
+        """Tell whether another thread may make a write: if it runs no code of the program's. See ``shared_writes``."""
+        return (
+            threading.get_ident() != threading.main_thread().ident
+            and self.shared_writes is not None
+            and ambient_transaction()
+            is None  # of another object for the same database: its end is not to be waited for
+            and not self._catalog.runs_code(key)
+            and not any(type(one) is not dict and isinstance(one, Mapping) for one in arguments)
+        )
 
     def write_alone(
-        self, connection: Connection | None, operation: Callable[[WriteSession], Result], *, may_repeat: bool = True
+        self,
+        connection: Connection | None,
+        operation: Callable[[WriteSession], Result],
+        *,
+        may_repeat: bool = True,
+        may_share: bool = False,
     ) -> Result:
         """Run an operation in a write transaction of its own and commit it. REQUIRES that the caller is in none.
 
-        After a conflict it is run again, unless it uses up what it is given, such as an iterable of rows.
+        After a conflict it is run again, unless it uses up what it is given, such as an iterable of rows. If it may
+        share, the transaction may have other threads' operations in it, and be made by one of these.
         """
         held = self._hold(connection)
         try:
             self._require_beginning(read_only=False)
+            if may_share and self.shared_writes is not None:
+                result: Result = self.shared_writes.make(operation)
+                return result
             if may_repeat and self.engine.capabilities.has_many_writers:
                 return repeat(lambda: self._write_once(operation))
             return self._write_once(operation)
@@ -250,8 +278,7 @@ class Calls:
     def _write_once(self, operation: Callable[[WriteSession], Result]) -> Result:
         alone = self.engine.begin_write(self.options.write_timeout_s)
         try:
-            session = WriteSession(alone, self.catalog_of(alone), self.engine.allot_ids)
-            result = operation(session)
+            result = operation(self._session_of(alone))
             alone.commit()
             return result
         finally:
@@ -260,6 +287,16 @@ class Calls:
             except BaseException:  # a signal's, which must not leave the write lock held
                 alone.close()
                 raise
+
+    def _session_of(self, alone: WriteTransaction) -> WriteSession:
+        return WriteSession(alone, self.catalog_of(alone), self.engine.allot_ids)
+
+    def make_shared_writes(self) -> None:
+        """Begin with nothing that waits to be written, as when the database is opened, and in a forked child."""
+        self.shared_writes = None
+        if not self.engine.capabilities.has_many_writers:
+            timeout_s = self.options.write_timeout_s
+            self.shared_writes = SharedWrites(self.engine.begin_write, self._session_of, timeout_s=timeout_s)
 
     def write_many(
         self,

@@ -97,6 +97,7 @@ class MiniDB(Care):
         self._catalog = Catalog(-1, {}, {})
         self._catalog_lock = threading.Lock()
         self.open_snapshots = OpenSnapshots(snapshot_warning_s)
+        self.make_shared_writes()
         try:
             self._prepare()
         except BaseException:
@@ -577,6 +578,7 @@ class MiniDB(Care):
         self.epoch += 1
         self._catalog_lock = threading.Lock()
         self.open_snapshots = OpenSnapshots(self.options.snapshot_warning_s)
+        self.make_shared_writes()
         self.connection_pool.forget_parent()
 
 

@@ -11,8 +11,9 @@ from minidb.schema.container_fields import ListField
 from minidb.schema.date_fields import DateTimeField
 from minidb.schema.document import read_document, write_document
 from minidb.schema.field import AnyField, Field, name_of
-from minidb.schema.fields import IntegerField, is_unicode
+from minidb.schema.fields import EnumField, IntegerField, is_unicode
 from minidb.schema.kinds import FIELD_CLASSES
+from minidb.schema.object_field import ObjectField
 
 if TYPE_CHECKING:
     from minidb.schema.shapes import Shape
@@ -86,6 +87,11 @@ class Schema:
                 field.pop("unique", None)
             self._row_identity = repr(document)
         return self._row_identity
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether code of the program's runs when a row is checked: validators and the like, or fields of its own."""
+        return bool(self.checks) or self.shape is not None or any(map(_runs_code, self._fields.values()))
 
     def with_checks(self, *checks: Callable[[Any], object]) -> Self:  # Any: the row, in one of two forms
         """Return this schema with functions that look at each whole row before it is written.
@@ -184,6 +190,16 @@ def _check_declaration(name: object, field: object) -> None:
             f"Schema: the field {name!r} must be of a class that derives from one of MiniDB's, such as StringField",
             field=name,
         )
+
+
+def _runs_code(field: AnyField) -> bool:
+    if type(field) is not FIELD_CLASSES[field.kind] or field.validators or field.default_factory or field.computed:
+        return True
+    if isinstance(field, EnumField):
+        return field.enum_class is not None
+    if isinstance(field, ObjectField):
+        return field.schema.runs_code
+    return isinstance(field, ListField) and field.item is not None and _runs_code(field.item)
 
 
 def _is_of_known_kind(field: AnyField) -> bool:

@@ -59,6 +59,8 @@ class TableBinding:
         self.space = definition.space
         self.schema = schema
         self.is_outdated = is_outdated
+        self.runs_code = schema is not None and schema.runs_code
+        """Whether code of the program's runs when a row is written."""
         self.has_automatic_ids = not definition.primary_key
         self._checker = None if schema is None else RowChecker(schema)
         self.id_name = ID if schema is not None and self.has_automatic_ids and ID not in schema.fields else None

@@ -27,6 +27,7 @@ from minidb.exceptions import (
     CatalogError,
     CorruptionError,
     MappingNotFoundError,
+    MiniDBError,
     SchemaMismatchError,
     TableNotFoundError,
     UnsupportedFormatError,
@@ -103,6 +104,13 @@ class Catalog:
         binding = self._bind(key)
         self._bindings[key] = binding
         return binding
+
+    def runs_code(self, key: TableKey) -> bool:
+        """Tell whether a write to a table may run code of the program's, so also of one that is not known here."""
+        try:
+            return self.table(key).runs_code
+        except MiniDBError:
+            return True
 
     def _bind(self, key: TableKey) -> TableBinding:
         if isinstance(key, tuple):

@@ -1,0 +1,191 @@
+"""Writes that come from several threads at a time, made in one transaction by one of them.
+
+A call that writes a row is a transaction of its own. While one thread makes its own, others arrive. One of them leads
+the next time: it begins a transaction, runs all calls that are waiting one after the other, and commits; the others
+only wait. A call that is refused has written nothing, and hinders none of the others. Nobody can tell this from one
+transaction after the other, but that each takes a fraction of the time.
+
+What is not shared: calls within a transaction; those of the main thread, where a signal's exception may come in at any
+point; those that run code of the program, such as validators, which is to run in the thread that called; and those of
+a database that keeps a history, where each is a state to go back to.
+
+    lead := begin, take those that wait, run each, commit, tell them, call the next in the line to lead
+
+Those of a group are called one by one, each by the one before it, as in ``engines.lmdb.commit_queue``, and why.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+from minidb.engines.port import WriteTransaction
+from minidb.exceptions import CommitUnknownError, StorageFullError, WriteTimeoutError
+from minidb.tables.session import WriteSession
+
+MOST_WRITES: Final = 64
+"""So many at most are made in one transaction: it stays one that shares a flush with others."""
+
+LOOK_AGAIN_S: Final = 1.0
+"""So often does one who waits look for himself. He is always called; this is for a leader that was killed."""
+
+Operation = Callable[[WriteSession], Any]  # Any: what the caller is to get
+"""Writes in a transaction that others share. REQUIRES that it writes nothing before its last check."""
+
+
+class SharedWrite:
+    """What one thread wants to be written, and what has come of it."""
+
+    __slots__ = ("_alarm", "deadline", "failure", "following", "is_done", "operation", "result")
+
+    def __init__(self, operation: Operation, deadline: float) -> None:
+        self.operation = operation
+        self.deadline = deadline
+        self.result: Any = None  # Any: as above
+        self.failure: BaseException | None = None
+        self.is_done = False
+        self.following: SharedWrite | None = None
+        """Whom its thread calls when it is done: the next one of its group."""
+        self._alarm = threading.Lock()
+        self._alarm.acquire()
+
+    def run(self, session: WriteSession) -> None:
+        """Run it; what it raises is for its caller."""
+        try:
+            self.result, self.failure = self.operation(session), None
+        except Exception as error:  # noqa: BLE001  # raised where it was called
+            self.failure = error
+
+    def wait(self) -> None:
+        """Wait until called."""
+        self._alarm.acquire(timeout=LOOK_AGAIN_S)
+
+    def call(self) -> None:
+        """Wake its thread, to look at what has become of it."""
+        if self._alarm.locked():
+            try:
+                self._alarm.release()
+            except RuntimeError:  # another thread has called it in this moment
+                return
+
+
+class SharedWrites:
+    """The writes of one database that wait to be made. Any thread may call ``make``, but the main thread."""
+
+    def __init__(
+        self,
+        begin: Callable[[float], WriteTransaction],
+        session_of: Callable[[WriteTransaction], WriteSession],
+        *,
+        timeout_s: float,
+    ) -> None:
+        """``begin`` begins a transaction, waiting for so many seconds; ``session_of`` makes it one of the tables."""
+        self._begin = begin
+        self._session_of = session_of
+        self._timeout_s = timeout_s
+        self._waiting: deque[SharedWrite] = deque()
+        self._leading = threading.Lock()
+
+    def make(self, operation: Operation) -> Any:  # Any: what the operation returns
+        """Run an operation, and return its result when that is committed. Raises as both do."""
+        write = SharedWrite(operation, time.monotonic() + self._timeout_s)
+        self._waiting.append(write)
+        while not write.is_done:
+            if self._leading.acquire(blocking=False):
+                try:
+                    if not write.is_done:
+                        self._lead(write)
+                finally:
+                    self._leading.release()
+                    self._call_next()
+            else:
+                write.wait()
+        if write.following is not None:
+            write.following.call()
+        if write.failure is not None:
+            raise write.failure
+        return write.result
+
+    def _call_next(self) -> None:
+        """Call the first who waits, if anybody does. Called once too often, he only looks in vain."""
+        try:
+            self._waiting[0].call()
+        except IndexError:
+            return
+
+    def _lead(self, own: SharedWrite) -> None:
+        """Make those that wait, the leader's own among them, or at least the first ones. REQUIRES to be the leader."""
+        alone = None
+        try:
+            alone = self._begin(max(0.0, own.deadline - time.monotonic()))
+            session = self._session_of(alone)
+        except BaseException as error:
+            self._waiting.remove(own)  # the others wait for as long as they may, each led by the next
+            if alone is not None:
+                alone.close()
+            if isinstance(error, WriteTimeoutError):
+                error.facts["timeout_s"] = self._timeout_s  # it began to wait before it led
+            raise
+        group = [self._waiting.popleft()]
+        while self._waiting and len(group) < MOST_WRITES and not session.catalog.keeps_history:
+            group.append(self._waiting.popleft())
+        try:
+            self._make_together(group, alone, session)
+        finally:
+            if own in group:
+                group.remove(own)
+                group.insert(0, own)  # it is awake
+            for write, following in pairwise(group):  # before they are done: who finds that by himself calls on
+                write.following = following
+            for write in group:
+                write.is_done = True
+            if group[0] is not own:
+                group[0].call()
+
+    def _make_together(self, group: Sequence[SharedWrite], alone: WriteTransaction, session: WriteSession) -> None:
+        try:
+            for write in group:
+                write.run(session)
+            if any(write.failure is None for write in group):
+                alone.commit()
+        except StorageFullError as error:
+            if len(group) == 1:
+                _fail(group, error)
+                return
+            alone.close()
+            self._make_each(group)
+        except Exception as error:  # noqa: BLE001  # raised where it was asked for
+            _fail(group, error)
+        except BaseException:
+            _fail(group, CommitUnknownError("The commit failed, and may have happened or not"))
+            raise
+        finally:
+            alone.close()
+
+    def _make_each(self, group: Sequence[SharedWrite]) -> None:
+        """Make each in a transaction of its own: together they found no room, and some of them may."""
+        for write in group:
+            try:
+                alone = self._begin(self._timeout_s)
+                try:
+                    write.run(self._session_of(alone))
+                    if write.failure is None:
+                        alone.commit()
+                finally:
+                    alone.close()
+            except Exception as error:  # noqa: BLE001  # as above
+                write.failure = error
+
+
+def _fail(group: Sequence[SharedWrite], error: Exception) -> None:
+    """Let an error be that of all which were not refused anyway."""
+    for write in group:
+        if write.failure is None:
+            failure = copy.copy(error)  # each is raised in a thread of its own
+            failure.__cause__ = error.__cause__
+            write.failure = failure
