@@ -185,7 +185,7 @@ def test_a_backup_is_what_is_committed(database: MiniDB, tmp_path: Path) -> None
 # --- while others write -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rounds", [6, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [6, pytest.param(30, marks=pytest.mark.slow)])
 def test_a_backup_under_writers_is_one_moment(folder_database: MiniDB, tmp_path: Path, rounds: int) -> None:
     """Four threads move amounts between accounts and count what they do; each moment has one sum and one ledger."""
     accounts = folder_database.create_table("accounts")
