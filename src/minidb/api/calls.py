@@ -295,8 +295,12 @@ class Calls:
         """Begin with nothing that waits to be written, as when the database is opened, and in a forked child."""
         self.shared_writes = None
         if not self.engine.capabilities.has_many_writers:
-            timeout_s = self.options.write_timeout_s
-            self.shared_writes = SharedWrites(self.engine.begin_write, self._session_of, timeout_s=timeout_s)
+            self.shared_writes = SharedWrites(
+                self.engine.begin_write,
+                self._session_of,
+                timeout_s=self.options.write_timeout_s,
+                gathers=self.engine.capabilities.is_durable,
+            )
 
     def write_many(
         self,
