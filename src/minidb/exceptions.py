@@ -23,8 +23,9 @@ row nor a secret ever stand in the sentence: facts that may hold such values are
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from minidb.structs import Struct
 
 __all__ = [
     "BackupError",
@@ -169,8 +170,7 @@ class SchemaDefinitionError(SchemaError):
     """A field or schema was declared in a way that contradicts itself. Facts: ``field``."""
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaDifference:
+class SchemaDifference(Struct, frozen=True):
     """One way in which the schema given is not the stored one.
 
     ``field`` is the name of the column, or None where all of the table is meant; ``code`` a stable word such as
@@ -215,8 +215,7 @@ class RowError(MiniDBError):
     """A row cannot be stored or found as asked. Facts: ``table``."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
+class FieldError(Struct, frozen=True):
     """What is wrong with one field of a row.
 
     ``field`` is a path (``"tags[2]"`` for an element of a list field), ``code`` a stable word such as ``"required"`` or

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from minidb.exceptions import InvalidOptionError
+from minidb.structs import Struct
 
 Durability = Literal["full", "relaxed", "none"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """How a database is opened. Every field may be given to ``MiniDB(path, …)`` by its name.
 
     Raises ``InvalidOptionError`` naming the option when a value cannot be.

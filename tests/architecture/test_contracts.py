@@ -26,7 +26,7 @@ DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "base", "mana
 
 FORBIDDEN_IMPORTS = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 FORBIDDEN_CALLS = {"eval", "exec"}
-HEAVY_MODULES = {"typer", "rich", "asyncio", "psycopg"}
+HEAVY_MODULES = {"asyncio", "dataclasses", "psycopg", "rich", "typer"}
 
 
 # --- imports between rooms --------------------------------------------------------------------------------------------

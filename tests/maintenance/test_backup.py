@@ -587,7 +587,7 @@ def forged(bodies: dict[str, list[bytes]], header: dict[str, Any] | None = None,
     }
     document.update(header or changes)
     written = io.BytesIO()
-    writer = Writer(written.write, _Forged(document))
+    writer = Writer(written.write, _forged_header(document))
     for space, frames in bodies.items():
         writer.begin_space(Space(space))
         for body in frames:
@@ -605,11 +605,16 @@ def taken_apart(data: bytes) -> tuple[dict[str, object], dict[str, list[bytes]]]
 
 
 class _Forged(Manifest):
-    def __init__(self, document: dict[str, Any]) -> None:
-        self._document = document
+    """A header that says whatever a test wants."""
+
+    said: dict[str, Any]
 
     def to_document(self) -> dict[str, object]:
-        return self._document
+        return self.said
+
+
+def _forged_header(said: dict[str, Any]) -> Manifest:
+    return _Forged(said, minidb_version="", engine="", created_at="")
 
 
 PAIR = encode_pairs([(b"k", b"v")])
@@ -714,7 +719,7 @@ def test_a_header_of_any_form_is_refused(tmp_path: Path) -> None:
     documents: list[object] = [None, 1, [], "backup", {"minidb": "backup"}, {"minidb": "backup", "format": 1}]
     for document in documents:
         written = io.BytesIO()
-        writer = Writer(written.write, _Forged({}))
+        writer = Writer(written.write, _forged_header({}))
         written.seek(len(MAGIC))
         written.truncate()
         writer._frame(b"H", json.dumps(document).encode())
@@ -725,7 +730,7 @@ def test_a_header_of_any_form_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("body", [b"{", b"[" * 100_000, b"\xff", b'{"format": ' + b"9" * 5000 + b"}"])
 def test_a_header_that_is_no_json_is_refused(tmp_path: Path, body: bytes) -> None:
     written = io.BytesIO()
-    writer = Writer(written.write, _Forged({}))
+    writer = Writer(written.write, _forged_header({}))
     written.seek(len(MAGIC))
     written.truncate()
     writer._frame(b"H", body)

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +14,7 @@ from minidb.engines.locate import begin_replacement, conceal, is_on_server, open
 from minidb.engines.port import Engine, ReadTransaction
 from minidb.exceptions import UsageError
 from minidb.options import Options
+from minidb.structs import replace
 from minidb.tables import catalog as catalogs
 from minidb.tables.catalog import Catalog
 

@@ -8,7 +8,6 @@ import threading
 import weakref
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
@@ -27,6 +26,7 @@ from minidb.engines.locate import conceal, open_engine
 from minidb.exceptions import ConflictError, TableExistsError, UsageError
 from minidb.options import Durability, Options
 from minidb.schema import ModelSchema, Schema
+from minidb.structs import replace
 from minidb.tables import catalog as catalogs
 from minidb.tables import definition_changes, schema_changes
 from minidb.tables.catalog import Catalog

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 import logging
-from dataclasses import dataclass
 
 from minidb.api.calls import Calls
 from minidb.exceptions import InvalidOptionError, UsageError
+from minidb.structs import Struct
 from minidb.tables import catalog as catalogs
 from minidb.tables import history
 from minidb.tables.session import WriteSession
@@ -16,8 +16,7 @@ _log = logging.getLogger("minidb")
 _EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class History(Struct, frozen=True, kw_only=True):
     """Which commits a database has kept what they changed of: those after ``after``, up to ``commit``."""
 
     after: int

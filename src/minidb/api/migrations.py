@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
 from minidb.exceptions import MigrationError, MiniDBError, UsageError
 from minidb.schema import DateTimeField, IntegerField, Schema, StringField
 from minidb.schema.field import name_of
+from minidb.structs import Struct
 from minidb.tables import rewriting, writing
 from minidb.tables.definition_changes import create_table
 from minidb.tables.index_build import Progress
@@ -44,8 +44,7 @@ Parameters = ParamSpec("Parameters")
 State = Literal["applied", "begun", "pending"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MigrationStep:
+class MigrationStep(Struct, frozen=True, kw_only=True):
     """A step, and what has become of it in a database."""
 
     number: int
@@ -63,8 +62,7 @@ class MigrationStep:
     """The rows that it has made anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(Struct, frozen=True):
     number: int
     function: Callable[..., Any]  # Any: of a row, or of the database
     table: str | None

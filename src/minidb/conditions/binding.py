@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from math import isnan
 from typing import Any, Final
@@ -12,6 +11,7 @@ from minidb.conditions.predicate import All, Comparison, Condition, Either, Not,
 from minidb.exceptions import FieldError, SchemaValidationError
 from minidb.schema import ListField, ObjectField, Schema
 from minidb.schema.validation import RowChecker, check_columns
+from minidb.structs import replace
 
 _NULLABLE_OPERATORS: Final = frozenset({Operator.EQUAL, Operator.NOT_EQUAL})
 _OPPOSITES: Final = {Operator.EQUAL: Operator.NOT_EQUAL, Operator.NOT_EQUAL: Operator.EQUAL}

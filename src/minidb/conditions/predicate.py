@@ -13,11 +13,11 @@ that around. So a query gives the rows for which the same Python expression is t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, NoReturn, TypeVar
 
 from minidb.exceptions import UsageError
+from minidb.structs import Struct
 
 Value = TypeVar("Value")
 """The type of a field's values."""
@@ -38,13 +38,8 @@ class Operator(Enum):
     __hash__ = object.__hash__  # in C: there is one of each. Enum's own hashes the name, in Python
 
 
-class Condition:
-    """A condition. Combine conditions by ``&``, ``|`` and ``~``, each comparison in parentheses of its own.
-
-    Nobody changes one. To declare its class as frozen would make it twice as slow to make.
-    """
-
-    __slots__ = ()
+class Condition(Struct, frozen=True, eq=False):
+    """A condition. Combine conditions by ``&``, ``|`` and ``~``, each comparison in parentheses of its own."""
 
     def describe(self, *, has_values: bool) -> str:
         """Return the condition in words. Without values it may stand in a log."""
@@ -72,8 +67,7 @@ class Condition:
         )
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Comparison(Condition):
+class Comparison(Condition, frozen=True, eq=False):
     """The value of a field, compared with another one."""
 
     path: tuple[str, ...]
@@ -87,8 +81,7 @@ class Comparison(Condition):
         return self.path[0]
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class OneOf(Condition):
+class OneOf(Condition, frozen=True, eq=False):
     """The value of a field is one of several."""
 
     path: tuple[str, ...]
@@ -99,22 +92,19 @@ class OneOf(Condition):
         return self.path[0]
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class All(Condition):
+class All(Condition, frozen=True, eq=False):
     """Every one of the conditions; true if there is none."""
 
     conditions: tuple[Condition, ...]
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Either(Condition):
+class Either(Condition, frozen=True, eq=False):
     """At least one of the conditions."""
 
     conditions: tuple[Condition, ...]
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Not(Condition):
+class Not(Condition, frozen=True, eq=False):
     """Not the condition."""
 
     condition: Condition

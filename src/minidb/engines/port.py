@@ -10,9 +10,10 @@ Order is the order of ``bytes`` in Python. A range is ``[start, stop)``; ``None`
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NewType, Protocol
+
+from minidb.structs import Struct
 
 Space = NewType("Space", str)
 """The name of a space: 1 to 200 characters. A name that was dropped may be created again."""
@@ -36,8 +37,7 @@ class Reference(Enum):
     """The pair's key ends with it and its length: 1 byte below 255, or 2 bytes, big endian, then 255."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
+class Capabilities(Struct, frozen=True, kw_only=True):
     """What an engine can do, declared once."""
 
     name: str
@@ -59,8 +59,7 @@ class Capabilities:
     """Whether a snapshot may lack what was acknowledged before it began. Such a store takes no writes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
+class Changes(Struct, frozen=True, kw_only=True):
     """What a write transaction, or a part of it, changes: first spaces go, then they come, then all else."""
 
     dropped: Collection[Space]

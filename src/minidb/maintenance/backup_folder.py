@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from minidb.exceptions import BackupError
 from minidb.maintenance.compression import SUFFIXES, Compression
 from minidb.maintenance.manifest import Manifest
 from minidb.maintenance.whole_file import WholeFile
+from minidb.structs import Struct
 
 SUFFIX: Final = ".minidb"
 _INCREMENT: Final = ".increment"
@@ -25,8 +25,7 @@ _NAME: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Numbered:
+class Numbered(Struct, frozen=True, order=True):
     """A backup in a folder, as its name says."""
 
     number: int

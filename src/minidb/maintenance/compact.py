@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from minidb.engines.port import Engine, ReadTransaction
 from minidb.maintenance.filling import fill, spaces_of
 from minidb.maintenance.progress import Progress
+from minidb.structs import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompactReport:
+class CompactReport(Struct, frozen=True, kw_only=True):
     """How many bytes the data took before and takes now."""
 
     before_bytes: int

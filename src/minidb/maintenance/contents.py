@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from minidb.structs import Struct, field
 
 
-@dataclass(slots=True, kw_only=True)
-class Contents:
+class Contents(Struct, kw_only=True):
     """The tables and mappings of a dump or a backup."""
 
     tables: dict[str, int] = field(default_factory=dict)

@@ -6,13 +6,13 @@ What cannot be read, or has impossible values, is passed over: ``verify``, which
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Final
 
 from minidb.engines.port import Engine, Pair, Space
 from minidb.exceptions import CorruptionError, MiniDBError
 from minidb.maintenance.expected import UNFIT, ReadRow, entries_of, entries_of_all
 from minidb.maintenance.filling import writing
+from minidb.structs import replace
 from minidb.tables import catalog as catalogs
 from minidb.tables.binding import TableBinding
 from minidb.tables.definitions import TableDefinition

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import datetime
 import re
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from minidb.engines.port import Space
 from minidb.exceptions import CorruptionError
 from minidb.maintenance.contents import Contents
+from minidb.structs import field
 from minidb.tables.history import CHAIN_BYTES, HISTORY, Chain, Point
 
 FORMAT: Final = 1
@@ -28,8 +28,7 @@ _SPACE_NAME: Final = re.compile(r"catalog|sequences|(rows|mapping)/[0-9]{1,20}")
 _LARGEST: Final = 2**63 - 1
 
 
-@dataclass(slots=True, kw_only=True)
-class Manifest(Contents):
+class Manifest(Contents, kw_only=True):
     """What a backup says of itself, in its header."""
 
     minidb_version: str

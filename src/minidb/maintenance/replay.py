@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -18,6 +17,7 @@ from minidb.engines.port import Engine, Pair, ReadTransaction, Space, WriteTrans
 from minidb.exceptions import BackupError, CorruptionError
 from minidb.maintenance.filling import writing
 from minidb.maintenance.manifest import Manifest
+from minidb.structs import Struct
 from minidb.tables import history
 from minidb.tables.history import CHAIN_BYTES, Chain, Point, next_chain, number_and_part
 
@@ -37,8 +37,7 @@ class Refusals(NamedTuple):
     """For what is whole, and does not belong there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """Up to where to go: a commit, or a moment; or as far as there is anything."""
 
     number: int | None = None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from minidb.structs import Struct, field
 
 MOST_FINDINGS: Final = 1000
 """Findings that a report keeps. Of more it knows the number only: a ruined disk must not fill the memory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One thing that is wrong.
 
     ``code`` is a stable word such as ``"row-damaged"``, ``message`` a sentence without values, ``hint`` what to do. The
@@ -55,8 +55,7 @@ class Finding:
         return f"[{self.code}] {place}{self.message} ({self.hint})"
 
 
-@dataclass(slots=True, kw_only=True)
-class Salvaged:
+class Salvaged(Struct, kw_only=True):
     """What a new database has of a damaged one, and what it lacks."""
 
     path: str = ""
@@ -112,8 +111,7 @@ class Salvaged:
         return "\n".join(lines)
 
 
-@dataclass(slots=True, kw_only=True)
-class VerifyReport:
+class VerifyReport(Struct, kw_only=True):
     """What was examined, and what is wrong with it. ``str()`` of it is for people, ``to_dict()`` for JSON.
 
     True in a condition if nothing is wrong.

@@ -7,7 +7,6 @@ taken from nowhere, but made of the rows. Where a space cannot be read to its en
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from minidb.encoding.integers import decode_integer
 from minidb.encoding.items import decode_item_key, encode_item_key
@@ -18,6 +17,7 @@ from minidb.maintenance.filling import writing
 from minidb.maintenance.index_rebuild import build_indexes
 from minidb.maintenance.progress import Progress
 from minidb.maintenance.report import Salvaged
+from minidb.structs import replace
 from minidb.tables import catalog as catalogs
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import SEQUENCES, read_entry

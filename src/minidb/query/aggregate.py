@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from functools import partial
 from math import fsum, nan
@@ -21,6 +20,7 @@ from minidb.encoding.untyped import encode_untyped
 from minidb.exceptions import FieldError, SchemaValidationError, UsageError
 from minidb.query.plan import may_be_nan
 from minidb.query.run import sort_key
+from minidb.structs import Struct
 from minidb.tables.binding import TableBinding
 from minidb.tables.reading import FoundMany
 
@@ -35,8 +35,7 @@ _MORE_DIGITS: Final = 28
 Value = Any  # what the field's type admits
 
 
-@dataclass(frozen=True, slots=True)
-class Aggregate:
+class Aggregate(Struct, frozen=True):
     """A figure that is asked for."""
 
     function: str

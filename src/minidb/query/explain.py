@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from minidb.query.plan import Access, IndexScan, Plan, TableScan
+from minidb.structs import Struct
 from minidb.tables.binding import TableBinding
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """How a query was run. ``str`` of it is for people."""
 
     tree: str

@@ -14,7 +14,6 @@ from __future__ import annotations
 import binascii
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
 from hashlib import blake2b, shake_256
 from typing import Final, NoReturn
 
@@ -23,12 +22,12 @@ from minidb.conditions.predicate import Condition
 from minidb.encoding.rows import decode_document, encode_document
 from minidb.exceptions import PageTokenError
 from minidb.query.plan import Order
+from minidb.structs import Struct
 
 _TAG_BYTES: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """Where a page ended."""
 
     order: Order

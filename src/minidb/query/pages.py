@@ -9,7 +9,6 @@ ended, and costs the same wherever it is. Otherwise all rows are looked at, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from heapq import nsmallest
 from itertools import dropwhile, islice
 
@@ -18,6 +17,7 @@ from minidb.engines.port import ReadTransaction
 from minidb.query.page_token import Position
 from minidb.query.plan import IndexScan, Order, Plan, Range, TableScan, Union
 from minidb.query.run import Counters, SortKey, filtered, inverted, rows_of, sort_key
+from minidb.structs import Struct, replace
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import LARGEST_UNCUT_BYTES
 from minidb.tables.reading import Found
@@ -26,8 +26,7 @@ MakePlan = Callable[[Order, int], Plan]
 """Returns the plan for so many rows in an order."""
 
 
-@dataclass(frozen=True, slots=True)
-class PageRequest:
+class PageRequest(Struct, frozen=True):
     """The page that is asked for."""
 
     order: Order

@@ -8,7 +8,6 @@ the filter has the last word.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +17,7 @@ from minidb.conditions.predicate import Comparison, Condition, Either, OneOf, Op
 from minidb.encoding import type_codes
 from minidb.encoding.keys import encode_value, successor
 from minidb.encoding.untyped import encode_untyped
+from minidb.structs import Struct
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import (
     LARGEST_KEY_BYTES,
@@ -44,8 +44,7 @@ class Range(NamedTuple):
 _WHOLE: Final = Range(None, None)
 
 
-@dataclass(slots=True)
-class TableScan:
+class TableScan(Struct, frozen=True):
     """Rows in order of their keys: all of them, or those of ranges of the primary key."""
 
     ranges: tuple[Range, ...]
@@ -57,8 +56,7 @@ class TableScan:
         return self.ranges == (_WHOLE,)
 
 
-@dataclass(slots=True)
-class IndexScan:
+class IndexScan(Struct, frozen=True):
     """Rows in the order of an index."""
 
     index: IndexBinding
@@ -72,8 +70,7 @@ class IndexScan:
     """Whether a row may be met twice: by elements of a list that begin so alike that they were cut."""
 
 
-@dataclass(slots=True)
-class Union:
+class Union(Struct, frozen=True):
     """The rows of several accesses, each once."""
 
     accesses: tuple[Access, ...]
@@ -133,8 +130,7 @@ def best_candidate(table: TableBinding, condition: Condition | None, order: Orde
 _NO_RANK: Final = (0, 0, 0)
 
 
-@dataclass(slots=True)  # not frozen: that takes twice as long to make, and one is thrown away for each that is kept
-class Candidate:
+class Candidate(Struct, frozen=True):
     """One way to the rows."""
 
     index: IndexBinding | None

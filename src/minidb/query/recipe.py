@@ -8,7 +8,6 @@ than the shape is chosen each time: what asks for nulls, values so long that an 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from minidb.conditions.implication import conjuncts_of
@@ -17,6 +16,7 @@ from minidb.encoding.keys import successor
 from minidb.exceptions import SchemaValidationError
 from minidb.query.plan import Candidate, IndexScan, Order, Plan, Range, TableScan, best_candidate, narrow, plan_by
 from minidb.query.plan import encode as encode_field
+from minidb.structs import Struct
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import LARGEST_UNCUT_BYTES, IndexBinding
 
@@ -105,8 +105,7 @@ def _encoder(table: TableBinding, way: Candidate, place: int, name: str) -> Call
     return encoded
 
 
-@dataclass(slots=True)
-class _Step:
+class _Step(Struct, frozen=True):
     number: int
     """The place of a comparison among those that must hold."""
 
@@ -114,8 +113,7 @@ class _Step:
     encode: Callable[[Any], bytes]  # Any: what the field's type admits
 
 
-@dataclass(slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """How queries of one shape are planned."""
 
     index: IndexBinding | None

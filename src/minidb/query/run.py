@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import compress
 from operator import itemgetter
@@ -21,6 +20,7 @@ from minidb.encoding.rows import Record
 from minidb.encoding.untyped import encode_untyped
 from minidb.engines.port import ReadTransaction, Space
 from minidb.query.plan import Access, IndexScan, Order, Plan, Range, TableScan, Union
+from minidb.structs import Struct
 from minidb.tables.binding import TableBinding
 from minidb.tables.index_entries import LARGEST_UNCUT_BYTES, IndexBinding, row_keys_of
 from minidb.tables.reading import Found, FoundMany, decode_many, scan_index
@@ -38,8 +38,7 @@ _DATA: Final = itemgetter(1)
 _INVERTED: Final = bytes(range(255, -1, -1))
 
 
-@dataclass(slots=True)
-class Counters:
+class Counters(Struct):
     """What a run has cost so far."""
 
     examined: int = 0

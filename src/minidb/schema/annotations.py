@@ -7,7 +7,6 @@ import types
 import typing
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin
@@ -27,6 +26,7 @@ from minidb.schema.fields import (
     StringField,
     UUIDField,
 )
+from minidb.structs import Struct
 
 TypeForm = Any  # Any: whatever may stand in an annotation, for which Python 3.11 has no type
 MakeNested = Callable[[type, Options], AnyField]
@@ -56,8 +56,7 @@ _WRAPPERS: Final = frozenset({"Required", "NotRequired", "ReadOnly", "Final"})
 _PYDANTIC: Final = "pydantic."
 
 
-@dataclass(frozen=True, slots=True)
-class Unwrapped:
+class Unwrapped(Struct, frozen=True):
     """A type without what is wrapped around it."""
 
     core: TypeForm
@@ -173,8 +172,7 @@ def _declare(kind: type[AnyField], options: Options) -> AnyField:
     try:
         return make(**options)
     except TypeError:
-        known = set(kind.__dataclass_fields__)
-        unknown = ", ".join(sorted(set(options) - known))
+        unknown = ", ".join(sorted(options.keys() - kind.option_defaults.keys()))
         raise SchemaDefinitionError(f"{kind.__name__}: it has no option {unknown}", field=None) from None
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, ClassVar, cast
 
 from minidb.exceptions import FieldError
-from minidb.schema.field import AnyField, Errors, Field
+from minidb.schema.field import AnyField, Errors, Field, with_options
 from minidb.schema.limits import SizedField
 from minidb.schema.storable import copy_json, copy_storable
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options(kw_only=False)
 class ListField(SizedField[list[Any]]):  # Any: the items have the type of the item field, or any that can be stored
     """A list. Tuples are accepted and become lists; sets, which have no order, are not.
 
@@ -21,7 +20,7 @@ class ListField(SizedField[list[Any]]):  # Any: the items have the type of the i
     ListField(StringField(max_length=20), max_length=5)
     """
 
-    item: AnyField | None = dataclasses.field(default=None, kw_only=False)
+    item: AnyField | None = None
     """The field that each item must pass. None: anything that can be stored. An item may be None only when its field
     says ``nullable=True``."""
 
@@ -78,7 +77,7 @@ class ListField(SizedField[list[Any]]):  # Any: the items have the type of the i
         return self.item.check(value, path, errors)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class DictField(SizedField[dict[str, Any]]):  # Any: the values are of any type that can be stored
     """A dict from strings to anything that can be stored: also dates, bytes, decimals, lists, other dicts.
 
@@ -102,7 +101,7 @@ class DictField(SizedField[dict[str, Any]]):  # Any: the values are of any type 
         self.check_length(len(value), value, path, errors)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class JSONField(Field[Any]):  # Any: JSON of any shape
     """Whatever JSON can say, of any shape: strings, finite numbers, booleans, None, and lists and dicts of them.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 from typing import ClassVar, Literal
 
 from minidb.exceptions import FieldError
-from minidb.schema.field import Errors
+from minidb.schema.field import Errors, with_options
 from minidb.schema.limits import RangedField
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class DateTimeField(RangedField[datetime.datetime, datetime.datetime]):
     """A moment. Aware ones (with a time zone) and naive ones (without) cannot be compared: say which you want.
 
@@ -65,7 +64,7 @@ class DateTimeField(RangedField[datetime.datetime, datetime.datetime]):
         return moment
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class DateField(RangedField[datetime.date, datetime.date]):
     """A day. A datetime is no date: take its ``.date()``."""
 
@@ -79,7 +78,7 @@ class DateField(RangedField[datetime.date, datetime.date]):
         return day
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class TimeField(RangedField[datetime.time, datetime.time]):
     """A time of day, without a time zone."""
 

@@ -23,7 +23,6 @@ fields, are names for the reader only: they are written, but neither read nor co
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import math
 import re
@@ -139,10 +138,9 @@ def _read_field(options: dict[object, object]) -> AnyField:
         raise UnsupportedFormatError("A stored schema has a field type that this version of MiniDB does not know")
     flags = options.pop("pattern_flags", 0)
     make = cast(Callable[..., AnyField], field_class)  # the options are checked by the class itself
-    known = {option.name for option in dataclasses.fields(field_class)}
     arguments: dict[str, object] = {}
     for option, value in options.items():
-        if not isinstance(option, str) or option not in known:
+        if not isinstance(option, str) or option not in field_class.option_defaults:
             raise UnsupportedFormatError("A stored schema has a field option that this version of MiniDB does not know")
         if option in _INFORMATION:
             continue

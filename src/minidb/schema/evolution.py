@@ -8,7 +8,6 @@ and that a migration can make.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, cast
@@ -19,6 +18,7 @@ from minidb.schema.document import next_id_of, read_value, write_value
 from minidb.schema.field import UNSET, AnyField
 from minidb.schema.fields import DecimalField, EnumField
 from minidb.schema.schema import Schema
+from minidb.structs import Struct
 
 LARGEST_EXACT: Final = 2**53
 """Every integer as far from zero as this is a float."""
@@ -31,14 +31,13 @@ _WITHOUT_ROWS: Final = frozenset(
 """Options that say nothing of stored values, or are compared in a way of their own."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """How a given schema differs from a stored one."""
 
     differences: tuple[SchemaDifference, ...] = ()
     """What cannot be applied."""
 
-    origins: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    origins: Mapping[str, str | None] = {}
     """For each given field the name of the stored one that it is; None for a new field."""
 
     dropped: tuple[str, ...] = ()
@@ -185,12 +184,12 @@ def _refusals_of_changed(name: str, stored: AnyField, given: AnyField) -> list[S
 def _tightened(stored: AnyField, given: AnyField) -> list[str]:
     """Return the options by which a field may refuse values that it took as it was stored."""
     found = []
-    for option in dataclasses.fields(given):
-        if option.name in _WITHOUT_ROWS:
+    for option in given.option_defaults:
+        if option in _WITHOUT_ROWS:
             continue
-        before, now = getattr(stored, option.name, None), getattr(given, option.name)
-        if not _is_as_loose(option.name, before, now):
-            found.append(option.name)
+        before, now = getattr(stored, option, None), getattr(given, option)
+        if not _is_as_loose(option, before, now):
+            found.append(option)
     if isinstance(given, EnumField) and isinstance(stored, EnumField) and stored.members.keys() - given.members.keys():
         found.append("set of values")
     if isinstance(given, DecimalField) and isinstance(stored, DecimalField):

@@ -15,7 +15,6 @@ converted apart). Its option ``builtin_types`` keeps only the strings out, and c
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import operator
 import sys
@@ -47,6 +46,7 @@ from minidb.schema.fields import (
 )
 from minidb.schema.kinds import FIELD_CLASSES
 from minidb.schema.limits import RangedField
+from minidb.structs import Struct, replace
 
 Test = Callable[[Any], object]  # Any: each test takes values of the exact types of its field
 Conversion = Callable[[Any], object]  # Any: the same
@@ -57,8 +57,7 @@ _REFUSED: Final = object()
 """What a conversion returns for a value that it cannot accept."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class FastCheck:
+class FastCheck(Struct, frozen=True, kw_only=True):
     """How the values of one field are checked. Tests and the conversion are never given None."""
 
     annotation: Any = Any  # Any: a type form, also Annotated and a union, for which Python 3.11 has no type
@@ -84,13 +83,13 @@ def make_fast_check(field: AnyField, *, is_nullable: bool) -> FastCheck:
     check = _check_of_kind(field)
     is_derived = type(field) is not FIELD_CLASSES[field.kind]  # a program's own subclass, which may override anything
     if is_derived or (field.validators and check.convert is not None):
-        check = dataclasses.replace(check, annotation=Any, tests=(), convert=_carefully(field))
+        check = replace(check, annotation=Any, tests=(), convert=_carefully(field))
     elif field.validators:
-        check = dataclasses.replace(check, tests=(*check.tests, partial(_passes_validators, field)))
+        check = replace(check, tests=(*check.tests, partial(_passes_validators, field)))
     if not is_nullable:
         return check
     types = None if check.types is None else check.types | {NoneType}
-    return dataclasses.replace(check, annotation=check.annotation | None, types=types)
+    return replace(check, annotation=check.annotation | None, types=types)
 
 
 def _check_of_kind(field: AnyField) -> FastCheck:

@@ -8,15 +8,27 @@ code only when its fast path refuses a row; the meaning of a field is what stand
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from typing import Any, ClassVar, Final, Generic, Literal, NoReturn, TypeAlias, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Generic,
+    Literal,
+    NoReturn,
+    TypeAlias,
+    TypeVar,
+    cast,
+    dataclass_transform,
+)
 
 from minidb.exceptions import FieldError, SchemaDefinitionError
 
 ValueT = TypeVar("ValueT")
+FieldT = TypeVar("FieldT", bound="AnyField")
 
 Errors: TypeAlias = list[FieldError]
 
@@ -32,10 +44,34 @@ class Unset(Enum):
 
 UNSET: Final = Unset.UNSET
 
+MUST_BE_GIVEN: Final = object()
+"""Stands for the default of an option that has none."""
+
 _FLAGS = ("required", "unique", "index", "primary_key")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@dataclass_transform(eq_default=False, frozen_default=True, kw_only_default=True)
+def with_options(*, kw_only: bool = True) -> Callable[[type[FieldT]], type[FieldT]]:
+    """Make the annotated names of a class its options, whose defaults are the values beside them.
+
+    To a type checker this is ``dataclass``; but that compiles an ``__init__`` for each class whenever it is imported.
+    ``kw_only=False`` is for options that may also be given by position.
+    """
+
+    def declare(declared: type[FieldT]) -> type[FieldT]:
+        own = {
+            name: vars(declared).get(name, MUST_BE_GIVEN)
+            for name, annotation in declared.__annotations__.items()
+            if not annotation.startswith("ClassVar")
+        }
+        declared.option_defaults = {**getattr(declared, "option_defaults", {}), **own}
+        declared.positional_options = () if kw_only else tuple(own)
+        return declared
+
+    return declare
+
+
+@with_options()
 class Field(ABC, Generic[ValueT]):
     """One column of a schema. Declare one of its subclasses; the options here are common to all of them.
 
@@ -88,6 +124,35 @@ class Field(ABC, Generic[ValueT]):
 
     is_key_value: ClassVar[bool] = True
     """Whether a value can be part of a primary key."""
+
+    option_defaults: ClassVar[Mapping[str, object]]
+    """The options by name, in the order of declaration."""
+
+    positional_options: ClassVar[tuple[str, ...]]
+    """The options that may be given by position."""
+
+    if not TYPE_CHECKING:  # a type checker makes its own of the options
+
+        def __init__(self, *values: object, **options: object) -> None:
+            own, kind = self.positional_options, type(self).__name__
+            if len(values) > len(own) or not options.keys().isdisjoint(own[: len(values)]):
+                raise TypeError(f"{kind} takes by position: {', '.join(own) or 'nothing'}, and each option once")
+            options.update(zip(own, values, strict=False))
+            if unknown := options.keys() - self.option_defaults.keys():
+                raise TypeError(f"{kind} has no option {', '.join(sorted(unknown))}")
+            for name in own:
+                if name not in options and self.option_defaults[name] is MUST_BE_GIVEN:
+                    raise TypeError(f"{kind} needs the option {name}")
+            vars(self).update(options)  # defaults are found in the class
+            self.__post_init__()
+
+        def __setattr__(self, name: str, value: object) -> None:
+            self._refuse_change(name)
+            object.__setattr__(self, name, value)
+
+        def __delattr__(self, name: str) -> None:
+            self._refuse_change(name)
+            object.__delattr__(self, name)
 
     def __post_init__(self) -> None:
         for name in _FLAGS:
@@ -171,18 +236,16 @@ class Field(ABC, Generic[ValueT]):
     def given_options(self) -> dict[str, object]:
         """Return the options that differ from their defaults, by name, in the order of declaration."""
         options: dict[str, object] = {}
-        for option in dataclasses.fields(self):
-            value = getattr(self, option.name)
-            default = option.default
+        for name, default in self.option_defaults.items():
+            value = getattr(self, name)
             if value is not default and not (type(value) is type(default) and value == default):
-                options[option.name] = value
+                options[name] = value
         return options
 
     def __repr__(self) -> str:
-        by_name = {option.name for option in dataclasses.fields(self) if option.kw_only}
-        options = [(name, repr(value)) for name, value in self.given_options().items()]
-        arguments = [text for name, text in options if name not in by_name]
-        arguments += [f"{name}={text}" for name, text in options if name in by_name]
+        options = self.given_options()
+        arguments = [repr(options.pop(name)) for name in self.positional_options if name in options]
+        arguments += [f"{name}={value!r}" for name, value in options.items()]
         return f"{type(self).__name__}({', '.join(arguments)})"
 
     # --- for the subclasses -------------------------------------------------------------------------------------------
@@ -208,6 +271,11 @@ class Field(ABC, Generic[ValueT]):
         if plain is None:
             self.contradict(f"{option} {errors[0].message if errors else 'must not be None'}")
         return plain
+
+    def _refuse_change(self, name: str) -> None:
+        """Refuse to change an option. A program's own kind of field may have other attributes."""
+        if name in self.option_defaults or "option_defaults" in vars(type(self)):
+            raise AttributeError(f"A field never changes, and so not its {name}")
 
     # --- declaration --------------------------------------------------------------------------------------------------
 

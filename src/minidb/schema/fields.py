@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 import uuid
@@ -13,13 +12,13 @@ from functools import cached_property
 from typing import ClassVar, Generic, TypeVar, cast
 
 from minidb.exceptions import FieldError
-from minidb.schema.field import Errors, Field
+from minidb.schema.field import Errors, Field, with_options
 from minidb.schema.limits import RangedField, SizedField
 
 MemberT = TypeVar("MemberT", bound=Enum | str | int)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class StringField(SizedField[str]):
     """Text. Lengths count characters (code points). Any text that UTF-8 can write is allowed, also the empty one.
 
@@ -72,7 +71,7 @@ class StringField(SizedField[str]):
         check_choice(self.choices, value, path, errors)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class IntegerField(RangedField[int, int]):
     """A whole number of any size. ``True`` and ``1.0`` are not accepted."""
 
@@ -109,7 +108,7 @@ class IntegerField(RangedField[int, int]):
         check_choice(self.choices, value, path, errors)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class FloatField(RangedField[float, float]):
     """A number of double precision. Integers are accepted and become floats; infinities and NaN need ``allow_nan``."""
 
@@ -146,7 +145,7 @@ class FloatField(RangedField[float, float]):
             errors.append(FieldError(path, "finite", "must be finite", value))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class BooleanField(Field[bool]):
     """``True`` or ``False``, and nothing that merely counts as such."""
 
@@ -160,7 +159,7 @@ class BooleanField(Field[bool]):
         return value
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class BytesField(SizedField[bytes]):
     """Bytes. ``bytearray`` and ``memoryview`` are accepted and become ``bytes``."""
 
@@ -178,7 +177,7 @@ class BytesField(SizedField[bytes]):
         self.check_length(len(value), value, path, errors)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class DecimalField(RangedField[Decimal, Decimal | int]):
     """An exact decimal number; finite. Integers are accepted and become decimals; floats, which are not exact, are not.
 
@@ -229,7 +228,7 @@ class DecimalField(RangedField[Decimal, Decimal | int]):
             errors.append(FieldError(path, "max_digits", message, value))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class UUIDField(Field[uuid.UUID]):
     """A ``uuid.UUID``. Its text form is not accepted."""
 
@@ -243,7 +242,7 @@ class UUIDField(Field[uuid.UUID]):
         return value if type(value) is uuid.UUID else uuid.UUID(int=value.int)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options(kw_only=False)
 class EnumField(Field[MemberT], Generic[MemberT]):
     """One of a few values: the members of an Enum class, or plain strings and integers.
 
@@ -254,7 +253,7 @@ class EnumField(Field[MemberT], Generic[MemberT]):
     EnumField(('draft', 'published'), default='draft')
     """
 
-    values: type[MemberT] | Sequence[MemberT] = dataclasses.field(kw_only=False)
+    values: type[MemberT] | Sequence[MemberT]
     """The class, or the values."""
 
     kind: ClassVar[str] = "enum"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from typing import Any, ClassVar, Generic, TypeVar
 
 from minidb.exceptions import FieldError
-from minidb.schema.field import Errors, Field, ValueT
+from minidb.schema.field import Errors, Field, ValueT, with_options
 
 LimitT = TypeVar("LimitT")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class SizedField(Field[ValueT]):
     """A field whose values have a length."""
 
@@ -49,7 +48,7 @@ class SizedField(Field[ValueT]):
         return f"{length} {self.unit}" if length == 1 else f"{length} {self.unit}s"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options()
 class RangedField(Field[ValueT], Generic[ValueT, LimitT]):
     """A field whose values have an order. The limits themselves are allowed values."""
 

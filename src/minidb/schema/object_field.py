@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from minidb.exceptions import FieldError
-from minidb.schema.field import AnyField, Errors, Field
+from minidb.schema.field import AnyField, Errors, Field, with_options
 
 if TYPE_CHECKING:
     from minidb.schema.schema import Schema
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@with_options(kw_only=False)
 class ObjectField(Field[Any]):  # Any: a dict, or an object of the schema's model
     """A dict with known keys, each checked by a field of its own, as the columns of a row are.
 
@@ -24,7 +23,7 @@ class ObjectField(Field[Any]):  # Any: a dict, or an object of the schema's mode
     objects. The keys are stored with the table, the class is not.
     """
 
-    keys: Schema | Mapping[str, AnyField] = dataclasses.field(kw_only=False)
+    keys: Schema | Mapping[str, AnyField]
     """The keys and their fields, which cannot be unique, have an index, be a primary key or be made by the table."""
 
     kind: ClassVar[str] = "object"

@@ -6,10 +6,8 @@ pydantic.
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, Final, NotRequired, Required, cast, get_origin
 
@@ -19,6 +17,7 @@ from minidb.exceptions import FieldError, SchemaDefinitionError
 from minidb.schema.annotations import TypeForm, hints_of
 from minidb.schema.constraints import Options
 from minidb.schema.field import Errors
+from minidb.structs import Struct
 
 Make = Callable[[dict[str, Any]], Any]  # Any: columns of any type, and an object of the model
 
@@ -26,8 +25,7 @@ _REFUSALS: Final = (ValueError, TypeError, AssertionError)
 """What the code of a model raises to refuse an object; pydantic's errors are among them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(Struct, frozen=True):
     """One attribute of a model, as its class declares it."""
 
     name: str
@@ -136,7 +134,7 @@ def shape_of(model: type) -> Shape:
     """Return the shape of a class. Raises ``SchemaDefinitionError`` for what is no model."""
     if issubclass(model, msgspec.Struct):
         return _shape_of_struct(model)
-    if dataclasses.is_dataclass(model):
+    if hasattr(model, "__dataclass_fields__"):
         return _shape_of_dataclass(model)
     if issubclass(model, dict) and hasattr(model, "__required_keys__"):
         return _shape_of_typed_dict(model)
@@ -186,6 +184,8 @@ def _struct_fields(model: type[msgspec.Struct]) -> Sequence[msgspec.structs.Fiel
 
 
 def _shape_of_dataclass(model: Any) -> Shape:  # Any: a class that dataclasses knows
+    import dataclasses  # here, as it is loaded by then: a dataclass has imported it
+
     hints = hints_of(model)
     attributes = []
     given: list[str] = []

@@ -12,7 +12,6 @@ import datetime
 import math
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from types import NoneType
 from typing import Final, cast
@@ -28,6 +27,7 @@ from minidb.schema.date_fields import (
 )
 from minidb.schema.field import Errors
 from minidb.schema.fields import is_unicode
+from minidb.structs import Struct
 
 MAX_DEPTH: Final = 64
 """How deep lists and dicts may be nested. Deep enough for data, shallow enough for every decoder."""
@@ -38,8 +38,7 @@ _MESSAGE_KEY_TYPES: Final = frozenset({NoneType, bool, int, float, bytes})
 _INT64_AND_UINT64: Final = range(-(2**63), 2**64)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(Struct, frozen=True):
     """What values that are neither lists nor dicts may be."""
 
     plain_types: frozenset[type]

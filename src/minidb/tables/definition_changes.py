@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from minidb.conditions.predicate import Condition
 from minidb.exceptions import IndexExistsError, SchemaDefinitionError, TableExistsError
 from minidb.schema import ListField, Schema
+from minidb.structs import replace
 from minidb.tables import catalog, index_build
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import Catalog

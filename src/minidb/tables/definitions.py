@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from minidb.encoding.rows import encode_document
 from minidb.engines.port import Space
 from minidb.exceptions import CorruptionError
 from minidb.schema import Schema
+from minidb.structs import Struct
 
 _CODE: Final = frozenset({"validators", "default_factory", "computed"})
 """Options of a field that are code."""
@@ -21,8 +21,7 @@ INCLUDE_ALL: Final = "*"
 """What an index includes whose entries hold whole rows. Stored on disk: never change."""
 
 
-@dataclass(frozen=True, slots=True)
-class IndexDefinition:
+class IndexDefinition(Struct, frozen=True, eq=False):
     """An index: entries for rows, sorted by the values of its fields."""
 
     id: int
@@ -35,7 +34,7 @@ class IndexDefinition:
     each: str | None = None
     """The one of the fields that holds lists, if any: a row has an entry for each of the different elements."""
 
-    where: Condition | None = field(default=None, compare=False)  # of one id and schema version there is one only
+    where: Condition | None = None
     """Which rows have entries, as a bound condition; None: all of them."""
 
     is_covering: bool = False
@@ -43,6 +42,16 @@ class IndexDefinition:
 
     is_building: bool = False
     """Whether rows may still lack their entries: whoever writes keeps it, and nobody reads it."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IndexDefinition) and self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(self._compared())
+
+    def _compared(self) -> tuple[object, ...]:
+        """Return all but the condition: of one id and schema version there is one only."""
+        return self.id, self.name, self.fields, self.unique, self.each, self.is_covering, self.is_building
 
     @property
     def space(self) -> Space:
@@ -99,8 +108,7 @@ class IndexDefinition:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class MappingDefinition:
+class MappingDefinition(Struct, frozen=True):
     """A mapping: keys and values without columns."""
 
     id: int
@@ -132,8 +140,7 @@ def layout_of(document: Mapping[str, Any]) -> tuple[FieldLayout, ...]:  # Any: a
     return tuple((field["id"], field["type"]) for field in document["fields"])
 
 
-@dataclass(frozen=True, slots=True)
-class PastSchema:
+class PastSchema(Struct, frozen=True):
     """A schema that a table had."""
 
     version: int
@@ -161,8 +168,7 @@ def digest_of(schema: Schema) -> bytes:
     return blake2b(schema.row_identity.encode(), digest_size=16).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class TableDefinition:
+class TableDefinition(Struct, frozen=True, eq=False):
     """A table: its name, the schema of its rows, and its indexes."""
 
     id: int
@@ -180,7 +186,7 @@ class TableDefinition:
     history: tuple[PastSchema, ...] = ()
     """The schemas that it had, the oldest first."""
 
-    schema_document: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    schema_document: Mapping[str, Any] | None = None
     """The schema as it is stored: it also names the code that goes with it, which ``schema`` here lacks."""
 
     rows_id: int | None = None
@@ -188,6 +194,17 @@ class TableDefinition:
 
     rewriting: Rewriting | None = None
     """What is to become of it, while a migration step writes its rows anew."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TableDefinition) and self._compared() == other._compared()
+
+    def __hash__(self) -> int:
+        return hash(self._compared())
+
+    def _compared(self) -> tuple[object, ...]:
+        """Return all but the stored schema, which says more than makes a difference."""
+        versions = self.schema, self.schema_version, self.history, self.rows_id, self.rewriting
+        return self.id, self.name, self.indexes, *versions
 
     @property
     def space(self) -> Space:
@@ -268,8 +285,7 @@ class TableDefinition:
             raise CorruptionError("A table's definition in the catalog cannot be read") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Rewriting:
+class Rewriting(Struct, frozen=True):
     """A migration step that writes the rows of a table anew, beside those that are there."""
 
     step: int

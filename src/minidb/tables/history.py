@@ -23,14 +23,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
-from struct import Struct
+from struct import Struct as Layout
 from typing import Final, NewType
 
 from minidb.encoding.changes import StoredChanges, decode_changes, encode_changes
 from minidb.engines.port import Changes, ReadTransaction, Space, WriteTransaction
 from minidb.exceptions import CorruptionError
+from minidb.structs import Struct
 
 HISTORY: Final = Space("history")
 
@@ -40,15 +40,14 @@ Chain = NewType("Chain", bytes)
 _HEAD_KEY: Final = b"\x00"
 _TAIL_KEY: Final = b"\x01"
 _RECORD: Final = b"\x02"
-_KEY: Final = Struct(">cQL")
-_POINT: Final = Struct(">QQ16s")
+_KEY: Final = Layout(">cQL")
+_POINT: Final = Layout(">QQ16s")
 CHAIN_BYTES: Final = 16
 _MOST_TRIMMED: Final = 10_000
 _NOT_RECORDED: Final = ("index/", "building/", "rewriting/")
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Struct, frozen=True):
     """A commit, and what came before it."""
 
     number: int

@@ -17,12 +17,12 @@ time share the work. Entries of rows that were written meanwhile are there alrea
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from itertools import chain
 from typing import Final, NamedTuple
 
 from minidb.engines.port import Pair, Space
 from minidb.exceptions import IndexNotFoundError
+from minidb.structs import replace
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import store
 from minidb.tables.definitions import IndexDefinition, TableDefinition

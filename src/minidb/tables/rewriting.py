@@ -12,12 +12,12 @@ fails is thrown away, and one whose program has died goes on where it was left.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from minidb.exceptions import MigrationError, MiniDBError, SchemaDifference, SchemaValidationError
 from minidb.schema import Schema
 from minidb.schema.document import next_id_of
+from minidb.structs import replace
 from minidb.tables import catalog, index_build, reading
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import Catalog

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 from minidb.conditions.predicate import All, Comparison, Condition, Either, Not, OneOf
 from minidb.encoding.rows import LARGEST_SCHEMA_VERSION
@@ -17,6 +16,7 @@ from minidb.schema import IntegerField, Schema
 from minidb.schema.document import fills_of
 from minidb.schema.evolution import LARGEST_EXACT, compare, next_document, says_change
 from minidb.schema.evolution import Comparison as SchemaComparison
+from minidb.structs import replace
 from minidb.tables import catalog, index_build
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import Catalog

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
+from minidb.structs import Struct, field
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
+
+class Dialect(Struct, frozen=True, kw_only=True):
     """One kind of server."""
 
     name: str
