@@ -26,7 +26,18 @@ DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "base", "mana
 
 FORBIDDEN_IMPORTS = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 FORBIDDEN_CALLS = {"eval", "exec"}
-HEAVY_MODULES = {"asyncio", "dataclasses", "psycopg", "rich", "typer"}
+HEAVY_MODULES = {"asyncio", "dataclasses", "hashlib", "pathlib", "psycopg", "rich", "typer"}
+LATER_MODULES = {
+    "minidb.engines.lmdb",
+    "minidb.maintenance.verify",
+    "minidb.query.aggregate",
+    "minidb.query.page_token",
+    "minidb.schema.evolution",
+    "minidb.schema.shapes",
+    "minidb.tables.index_build",
+    "minidb.tables.rewriting",
+}
+"""What a program that opens, reads and writes may do without: whoever needs one imports it in a function."""
 
 
 # --- imports between rooms --------------------------------------------------------------------------------------------
@@ -166,9 +177,13 @@ def test_a_public_room_exports_names_that_it_has(room: str) -> None:
 
 
 def modules_loaded_by(statement: str) -> set[str]:
-    """Run a statement in a fresh process and return the top-level modules that it loaded."""
+    """Run a statement in a fresh process and return the modules that it loaded."""
     completed = subprocess.run(
-        [sys.executable, "-c", f"import sys\n{statement}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"],
+        [
+            sys.executable,
+            "-c",
+            f"import sys\nbefore = set(sys.modules)\n{statement}\nprint(*set(sys.modules) - before)",
+        ],
         env={**os.environ, "PYTHONPATH": str(SOURCE.parent)},
         capture_output=True,
         text=True,
@@ -181,8 +196,8 @@ def modules_loaded_by(statement: str) -> set[str]:
 def test_importing_minidb_loads_nothing_heavy() -> None:
     loaded = modules_loaded_by("import minidb")
     assert "minidb" in loaded
-    assert loaded & HEAVY_MODULES == set()
+    assert loaded & (HEAVY_MODULES | LATER_MODULES) == set()
 
 
 def test_a_heavy_import_would_be_seen() -> None:
-    assert modules_loaded_by("import asyncio, minidb") & HEAVY_MODULES == {"asyncio"}
+    assert modules_loaded_by("import asyncio, minidb.query.aggregate") >= {"asyncio", "minidb.query.aggregate"}

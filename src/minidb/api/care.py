@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from minidb.api.history import HistoryKeeping
@@ -149,6 +148,8 @@ class Care(HistoryKeeping):
         >>> db.backup("mydb.minidb").tables
         {'users': 0}
         """
+        from pathlib import Path
+
         from minidb.maintenance.backup import backup
 
         name = Path(self.location).name if self.engine.capabilities.is_durable else "memory"

@@ -28,7 +28,7 @@ from minidb.options import Durability, Options
 from minidb.schema import ModelSchema, Schema
 from minidb.structs import replace
 from minidb.tables import catalog as catalogs
-from minidb.tables import definition_changes, schema_changes
+from minidb.tables import definition_changes
 from minidb.tables.catalog import Catalog
 from minidb.tables.definitions import IndexDefinition
 from minidb.tables.row import Row
@@ -165,7 +165,9 @@ class MiniDB(Care):
                 _log.info("table created", extra={"table": name})
                 return []
             if not if_not_exists:
-                if self._has_made(existing.id) or not schema_changes.are_alike(existing.schema, schema):
+                from minidb.tables.schema_changes import are_alike
+
+                if self._has_made(existing.id) or not are_alike(existing.schema, schema):
                     raise TableExistsError(
                         f"There is already a table named {name!r}",
                         hint="get it with db.get_table or db.table, or pass if_not_exists=True",
@@ -200,6 +202,8 @@ class MiniDB(Care):
             return self.create_table(name, schema, if_not_exists=True)
         if schema is None:
             return self.get_table(name)
+        from minidb.tables import schema_changes
+
         attached = schema_changes.attach_schema(catalog, name, schema, drop_fields)
         if (
             attached is not None
@@ -220,6 +224,8 @@ class MiniDB(Care):
         self, session: WriteSession, name: str, schema: Schema | None, drop_fields: Collection[str]
     ) -> list[Building]:
         """Let a table that is there have a schema, and the indexes that it asks for; return those yet to be built."""
+        from minidb.tables import schema_changes
+
         attached = schema_changes.attach_schema(session.catalog, name, schema, drop_fields)
         if attached is not None:
             session.catalog = attached

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from minidb.exceptions import UsageError
-from minidb.query.aggregate import parse
 from minidb.tables.row import Row
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class Grouping:
         repeated = set(self._fields) & set(aggregates)
         if repeated:
             raise UsageError(f"A figure has the name of a field that is grouped by: {', '.join(sorted(repeated))}")
-        return [Row(**columns) for columns in self._query.figures(self._fields, parse(aggregates))]
+        return [Row(**columns) for columns in self._query.figures(self._fields, aggregates)]
 
     def count(self) -> list[Row]:
         """Return a row for each group: its fields, and under ``count`` the number of its rows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from minidb.engines.port import ReadTransaction
 from minidb.exceptions import (
@@ -16,18 +16,18 @@ from minidb.exceptions import (
     MiniDBError,
     WaitError,
 )
+from minidb.structs import Struct
 from minidb.tables import reading
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import TableKey
-from minidb.tables.definition_changes import begin_index
 from minidb.tables.definitions import IndexDefinition
-from minidb.tables.index_build import Progress, Step, abandon, build_batch
 from minidb.tables.session import WriteSession
 
 if TYPE_CHECKING:
     from minidb.api.calls import Calls
     from minidb.api.database import MiniDB
     from minidb.api.pool import Connection
+    from minidb.tables.index_build import Progress, Step
 
 _log = logging.getLogger("minidb.query")
 
@@ -70,7 +70,7 @@ class Index:
         return *facts, str(self.where), self.is_building
 
 
-class Building(NamedTuple):
+class Building(Struct, frozen=True):
     """An index that is being built."""
 
     definition: IndexDefinition
@@ -80,6 +80,9 @@ class Building(NamedTuple):
 
 def begin_building(database: Calls, session: WriteSession, table: str, wanted: IndexDefinition) -> Building:
     """Begin to build an index, or go on where it was left. The rest is for ``finish_building``, after the commit."""
+    from minidb.tables.definition_changes import begin_index
+    from minidb.tables.index_build import Step, build_batch
+
     index = begin_index(session, table, wanted)
     if database.engine.capabilities.has_many_writers:  # a change of the catalog that reads rows meets all who write any
         return Building(index, Step(0, 0, is_finished=False))
@@ -91,7 +94,9 @@ def finish_building(database: Calls, building: Building, progress: Progress | No
 
     REQUIRES that the caller is in no transaction.
     """
-    index, step = building
+    from minidb.tables.index_build import abandon, build_batch
+
+    index, step = building.definition, building.step
     has_many_writers = database.engine.capabilities.has_many_writers
     try:
         total = _count_rows(database, index) if progress is not None else 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Callable, Mapping
-from hashlib import blake2b
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
 
@@ -18,26 +17,19 @@ from minidb.exceptions import MigrationError, MiniDBError, UsageError
 from minidb.schema import DateTimeField, IntegerField, Schema, StringField
 from minidb.schema.field import name_of
 from minidb.structs import Struct
-from minidb.tables import rewriting, writing
-from minidb.tables.definition_changes import create_table
-from minidb.tables.index_build import Progress
+from minidb.tables import writing
 from minidb.tables.row import Row
 from minidb.tables.session import WriteSession
 
 if TYPE_CHECKING:
     from minidb.api.database import MiniDB
+    from minidb.tables import rewriting
+    from minidb.tables.index_build import Progress
 
 _log = logging.getLogger("minidb")
 
 HISTORY: Final = "minidb_migrations"
 """The table of the steps that have been taken. Stored on disk: never rename."""
-
-_HISTORY_SCHEMA: Final = Schema(
-    number=IntegerField(primary_key=True),
-    name=StringField(required=True),
-    applied_at=DateTimeField(required=True, timezone=True),
-    rows=IntegerField(),
-)
 
 Result = TypeVar("Result")
 Parameters = ParamSpec("Parameters")
@@ -75,6 +67,8 @@ class _Step(Struct, frozen=True):
     @property
     def mark(self) -> bytes:
         """By which a step is known again that was begun: a function or a schema that was changed begins anew."""
+        from hashlib import blake2b
+
         code = getattr(self.function, "__code__", None)
         text = _text_of(code) if isinstance(code, CodeType) else name_of(self.function)
         identity = "" if self.schema is None else self.schema.row_identity
@@ -129,6 +123,8 @@ class Migrations:
         Raises ``MigrationError`` where the history is another program's: it has a step that is not declared here, or
         lacks one before the last that was taken.
         """
+        from minidb.tables import rewriting
+
         history = _history(database)
         with database.snapshot(None) as (_, catalog):
             begun = {one.rewriting.step for one in rewriting.tables_in(catalog) if one.rewriting is not None}
@@ -176,6 +172,7 @@ class Migrations:
 
     def abandon(self, database: MiniDB) -> list[str]:
         """Throw away what steps for rows have begun and not finished; return the names of their tables."""
+        from minidb.tables import rewriting
 
         def throw_away(session: WriteSession) -> list[str]:
             tables = rewriting.tables_in(session.catalog)
@@ -217,7 +214,7 @@ class Migrations:
             )
 
     def _take(self, database: MiniDB, step: _Step, progress: Progress | None) -> None:
-        database.create_table(HISTORY, _HISTORY_SCHEMA, if_not_exists=True)
+        database.create_table(HISTORY, _history_schema(), if_not_exists=True)
         if step.table is None or step.schema is None:
             with database.begin_transaction() as transaction:
                 if not _is_taken(transaction.writing(), step):
@@ -250,7 +247,9 @@ class Migrations:
         with database.begin_transaction() as transaction:
             session = transaction.writing()
             if HISTORY not in session.catalog.definitions:
-                create_table(session, HISTORY, _HISTORY_SCHEMA)
+                from minidb.tables.definition_changes import create_table
+
+                create_table(session, HISTORY, _history_schema())
             for number in pending:
                 step = self._steps[number]
                 rows = None
@@ -266,6 +265,15 @@ class Migrations:
                 tried.append(MigrationStep(number=number, name=step.name, table=step.table, state="pending", rows=rows))
             transaction.rollback()
         return tried
+
+
+def _history_schema() -> Schema:
+    return Schema(
+        number=IntegerField(primary_key=True),
+        name=StringField(required=True),
+        applied_at=DateTimeField(required=True, timezone=True),
+        rows=IntegerField(),
+    )
 
 
 def _text_of(code: CodeType) -> str:
@@ -294,6 +302,8 @@ def _call(step: _Step, database: MiniDB) -> None:
 
 def _begin(session: WriteSession, step: _Step) -> bool:
     """Begin a step for rows, or find it begun; return whether it has been taken already."""
+    from minidb.tables import rewriting
+
     assert step.table is not None
     assert step.schema is not None
     if _is_taken(session, step):
@@ -304,6 +314,8 @@ def _begin(session: WriteSession, step: _Step) -> bool:
 
 def _write_batch(session: WriteSession, step: _Step) -> rewriting.Progress | None:
     """Do the next part of a step for rows; return None when it has been taken."""
+    from minidb.tables import rewriting
+
     assert step.table is not None
     assert step.schema is not None
     if _is_taken(session, step):

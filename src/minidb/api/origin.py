@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from pathlib import Path
 from types import CodeType
 from typing import Final
 
-_INSIDE: Final = str(Path(__file__).parents[1]) + "/"
+_INSIDE: Final = __file__.removesuffix("api/origin.py")
 _BETWEEN: Final = contextlib.__file__  # runs our own context managers
 
 

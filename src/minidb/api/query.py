@@ -17,10 +17,7 @@ from minidb.api.grouping import Grouping
 from minidb.conditions.predicate import Condition, where
 from minidb.engines.port import ReadTransaction
 from minidb.exceptions import IndexNotFoundError, RowNotFoundError, UsageError
-from minidb.query import explain, run
-from minidb.query.aggregate import Aggregate, aggregate, parse
-from minidb.query.page_token import query_mark, seal, unseal
-from minidb.query.pages import PageRequest, find_page
+from minidb.query import run
 from minidb.query.plan import Order, Plan, TableScan, make_plan
 from minidb.query.recipe import plan_for
 from minidb.query.run import Counters
@@ -32,6 +29,7 @@ from minidb.tables.session import WriteSession
 
 if TYPE_CHECKING:
     from minidb.api.table import Table
+    from minidb.query.explain import Explanation
 
 _log = logging.getLogger("minidb.query")
 
@@ -160,6 +158,9 @@ class Query(Generic[RowType]):
     def _page(
         self, transaction: ReadTransaction, table: TableBinding, counters: Counters, size: int, after: str | None
     ) -> Page[RowType]:
+        from minidb.query.page_token import query_mark, seal, unseal
+        from minidb.query.pages import PageRequest, find_page
+
         condition = self._bound(table)
         mark = query_mark(table.definition.id, condition, self._order)
         secret = secret_of(transaction)
@@ -171,7 +172,7 @@ class Query(Generic[RowType]):
         rows, end = find_page(transaction, table, make, PageRequest(self._order, size, position), counters)
         return Page([table.row(*found) for found in rows], None if end is None else seal(end, mark, secret))
 
-    def explain(self) -> explain.Explanation:
+    def explain(self) -> Explanation:
         """Run the query and return how: ``print`` it. It also has the rows ``examined`` and ``returned``."""
         return self._run(_explain, log=False)
 
@@ -191,7 +192,7 @@ class Query(Generic[RowType]):
 
         They are those of ``group_by(…).aggregate``, which says more.
         """
-        (columns,) = self.figures((), parse(aggregates))
+        (columns,) = self.figures((), aggregates)
         return Row(**columns)
 
     def sum(self, field: str) -> Any:  # Any: a number of the field's type
@@ -224,6 +225,8 @@ class Query(Generic[RowType]):
         def run_extreme(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> Any:
             table.require_fields([field])
             if plan.sort:  # no index has the order
+                from minidb.query.aggregate import aggregate, parse
+
                 wanted = parse({function: (function, field)})
                 every = self._plan(table)
                 return aggregate(table, run.run(transaction, table, every, counters), (), wanted)[0][function]
@@ -234,8 +237,11 @@ class Query(Generic[RowType]):
 
         return query._run(run_extreme)
 
-    def figures(self, groups: tuple[str, ...], wanted: Mapping[str, Aggregate]) -> list[dict[str, Any]]:
+    def figures(self, groups: tuple[str, ...], named: Mapping[str, object]) -> list[dict[str, Any]]:
         """Return the figures of each group; see ``Grouping.aggregate``."""
+        from minidb.query.aggregate import aggregate, parse
+
+        wanted = parse(named)
 
         def run_aggregate(
             transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters
@@ -306,6 +312,8 @@ class Query(Generic[RowType]):
         if log and limit_ms is not None:
             duration_ms = (time.perf_counter() - began) * 1000
             if duration_ms >= limit_ms:
+                from minidb.query import explain
+
                 _log.warning(
                     "slow query on table %r: %.1f ms, %d rows examined\n%s",
                     table.name,
@@ -347,7 +355,9 @@ def _all(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters
     return rows
 
 
-def _explain(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> explain.Explanation:
+def _explain(transaction: ReadTransaction, table: TableBinding, plan: Plan, counters: Counters) -> Explanation:
+    from minidb.query import explain
+
     for _ in run.run(transaction, table, plan, counters):
         pass
     return explain.Explanation(explain.shape(table, plan, has_values=True), counters.examined, counters.returned)

@@ -11,14 +11,15 @@ changes := a msgpack array of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from minidb.exceptions import CorruptionError
+from minidb.structs import Struct
 
 
-class StoredChanges(NamedTuple):
+class StoredChanges(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What is stored of a commit, or of a part of it."""
 
     time_us: int

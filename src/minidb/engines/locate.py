@@ -13,13 +13,13 @@ from minidb.exceptions import InvalidOptionError, MissingDependencyError
 from minidb.options import Options
 
 MEMORY = ":memory:"
-_URL = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
-_POSTGRESQL = re.compile(r"\s*postgres(ql)?:", re.IGNORECASE)
+_URL = r"\s*([A-Za-z][A-Za-z0-9+.-]*)://"
+_POSTGRESQL = r"(?i:\s*postgres(ql)?:)"
 
 
 def conceal(location: str | os.PathLike[str]) -> str | os.PathLike[str] | Secret:
     """Return a location so that it can be kept: what is or resembles a URL may hold a password."""
-    if isinstance(location, str) and (_URL.match(location) or _POSTGRESQL.match(location)):
+    if isinstance(location, str) and ":" in location and (re.match(_URL, location) or re.match(_POSTGRESQL, location)):
         return Secret(location)
     return location
 
@@ -62,8 +62,8 @@ def scratch_engines(url: Secret, options: Options) -> AbstractContextManager[Cal
 
 def _require_postgresql(url: Secret) -> None:
     """Raise unless a URL is one of PostgreSQL's, and what opens it is installed."""
-    scheme = _URL.match(url.reveal())
-    if scheme is not None and not _POSTGRESQL.match(scheme[0]):
+    scheme = re.match(_URL, url.reveal())
+    if scheme is not None and not re.match(_POSTGRESQL, scheme[0]):
         # Only the scheme is named: the rest of a URL may hold a password.
         raise InvalidOptionError(
             f"No engine opens URLs that begin with {scheme[1]}://",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from minidb.engines.port import Engine, ReadTransaction
-from minidb.maintenance.filling import fill, spaces_of
-from minidb.maintenance.progress import Progress
 from minidb.structs import Struct
+
+if TYPE_CHECKING:
+    from minidb.maintenance.progress import Progress
 
 
 class CompactReport(Struct, frozen=True, kw_only=True):
@@ -17,4 +20,6 @@ class CompactReport(Struct, frozen=True, kw_only=True):
 
 def copy(snapshot: ReadTransaction, engine: Engine, progress: Progress | None = None) -> None:
     """Fill a new and empty engine with all that a snapshot holds. ``progress`` counts keys."""
+    from minidb.maintenance.filling import fill, spaces_of  # here, as every program imports the report
+
     fill(engine, spaces_of(snapshot), {space: snapshot.count(space) for space in snapshot.spaces()}, progress)

@@ -24,7 +24,7 @@ from minidb.tables.history import CHAIN_BYTES, HISTORY, Chain, Point
 FORMAT: Final = 1
 
 _MOST_SPACES: Final = 4096  # as many as an engine holds
-_SPACE_NAME: Final = re.compile(r"catalog|sequences|(rows|mapping)/[0-9]{1,20}")
+_SPACE_NAME: Final = r"catalog|sequences|(rows|mapping)/[0-9]{1,20}"
 _LARGEST: Final = 2**63 - 1
 
 
@@ -123,7 +123,7 @@ class Manifest(Contents, kw_only=True):
 
 def is_kept(space: Space) -> bool:
     """Tell whether a whole backup holds a space."""
-    return _SPACE_NAME.fullmatch(space) is not None
+    return re.fullmatch(_SPACE_NAME, space) is not None
 
 
 def moment_of(time_us: int) -> datetime.datetime:

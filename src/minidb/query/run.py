@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from heapq import nsmallest
 from itertools import compress
 from operator import itemgetter
 from typing import Any, Final
@@ -240,7 +239,12 @@ def _sorted(pages: Iterator[FoundMany], table: TableBinding, plan: Plan) -> Iter
     """Yield one page, the rows in order: all of them, or with a heap as many as are asked for."""
     order = sort_key(table, plan.sort)
     rows = rows_of(pages)
-    ordered = sorted(rows, key=order) if plan.limit is None else nsmallest(plan.offset + plan.limit, rows, order)
+    if plan.limit is None:
+        ordered = sorted(rows, key=order)
+    else:
+        from heapq import nsmallest
+
+        ordered = nsmallest(plan.offset + plan.limit, rows, order)
     yield [key for key, _ in ordered], [record for _, record in ordered]
 
 

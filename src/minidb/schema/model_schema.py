@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar, cast
 
 from minidb.exceptions import SchemaDefinitionError
-from minidb.schema.annotations import make_field, unwrap
 from minidb.schema.column import Column
-from minidb.schema.constraints import Options
 from minidb.schema.field import AnyField
-from minidb.schema.model_rows import ModelRows
 from minidb.schema.object_field import ObjectField
 from minidb.schema.schema import Schema
-from minidb.schema.shapes import Attribute, Shape, shape_of
+
+if TYPE_CHECKING:
+    from minidb.schema.constraints import Options
+    from minidb.schema.model_rows import ModelRows
+    from minidb.schema.shapes import Attribute, Shape
+
+# What compiles a model is imported by it: a program without models starts sooner.
 
 ModelT = TypeVar("ModelT")
 
@@ -34,6 +37,8 @@ class ModelSchema(Schema, Generic[ModelT]):
     """What makes objects of stored rows."""
 
     def __init__(self, shape: Shape, fields: Mapping[str, AnyField], id_name: str | None) -> None:
+        from minidb.schema.model_rows import ModelRows
+
         super().__init__(fields)
         self.shape = shape
         self.rows = ModelRows(shape, self, id_name)
@@ -66,6 +71,8 @@ def schema_of(model: type[ModelT]) -> ModelSchema[ModelT]:
     ``db.table("users", User)`` calls it. Raises ``SchemaDefinitionError`` for a class that is no model, or that
     declares what no column can be.
     """
+    from minidb.schema.shapes import shape_of
+
     if not isinstance(model, type):
         raise SchemaDefinitionError("A model must be a class", hint="give a Schema, or the class itself", field=None)
     shape = shape_of(model)
@@ -80,6 +87,8 @@ def _rebuild(model: type[ModelT], checks: tuple[Callable[[Any], object], ...]) -
 
 def _fields_of(shape: Shape, inside: tuple[type, ...], *, without: str | None) -> dict[str, AnyField]:
     """Return the fields of a model by name. ``inside`` are the models around it, and it itself."""
+    from minidb.schema.annotations import make_field
+
     fields: dict[str, AnyField] = {}
     for attribute in shape.attributes:
         if attribute.name != without:
@@ -91,6 +100,8 @@ def _fields_of(shape: Shape, inside: tuple[type, ...], *, without: str | None) -
 
 
 def _maker_of_nested(inside: tuple[type, ...]) -> Callable[[type, Options], AnyField]:
+    from minidb.schema.shapes import shape_of
+
     def make(model: type, options: Options) -> AnyField:
         if model in inside:
             raise SchemaDefinitionError(f"{model.__name__} holds itself, and a column has an end", field=None)
@@ -116,6 +127,8 @@ def _located(shape: Shape, attribute: Attribute) -> Iterator[None]:
 
 def _automatic_id(shape: Shape) -> str | None:
     """Return the attribute that is the automatic id, if the model has one."""
+    from minidb.schema.annotations import unwrap
+
     attribute = next((one for one in shape.attributes if one.name == ID), None)
     if attribute is None or any(_is_key(shape, one) for one in shape.attributes):
         return None
@@ -131,6 +144,8 @@ def _automatic_id(shape: Shape) -> str | None:
 
 
 def _is_key(shape: Shape, attribute: Attribute) -> bool:
+    from minidb.schema.annotations import unwrap
+
     with _located(shape, attribute):
         marks = (*attribute.metadata, *unwrap(attribute.annotation).metadata)
     return any(isinstance(mark, Column) and mark.options.get("primary_key") for mark in marks)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import repeat
 from operator import itemgetter
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from minidb.conditions.binding import Binder, in_utc
 from minidb.conditions.match import compile_test
@@ -26,12 +26,14 @@ from minidb.exceptions import (
 )
 from minidb.schema import Schema
 from minidb.schema.fields import StringField
-from minidb.schema.model_rows import ModelRows
 from minidb.schema.validation import RowChecker, check_columns
 from minidb.tables.definitions import IndexDefinition, TableDefinition
 from minidb.tables.index_entries import LARGEST_KEY_BYTES, LARGEST_ROW_KEY_BYTES, IndexBinding, Values
 from minidb.tables.old_rows import upgrades_of
 from minidb.tables.row import Row, RowLike, columns_of, plain_row, struct_base
+
+if TYPE_CHECKING:
+    from minidb.schema.model_rows import ModelRows
 
 _NEVER_LONG: Final = frozenset({"float", "boolean", "date", "datetime", "time", "uuid"})
 """Kinds whose values are never so long in a key that they are cut."""

@@ -17,7 +17,7 @@ whose highest row was deleted, the highest id that was ever given out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from minidb.encoding.integers import decode_integer, encode_integer
 from minidb.encoding.keys import decode_values, encode_values, successor
@@ -33,13 +33,13 @@ from minidb.exceptions import (
     UnsupportedFormatError,
 )
 from minidb.schema import Schema
-from minidb.schema.evolution import compare, with_code_of
-from minidb.schema.model_rows import ModelRows
 from minidb.tables.binding import TableBinding
 from minidb.tables.definitions import MappingDefinition, TableDefinition
 from minidb.tables.mappings import MappingBinding
-from minidb.tables.model_binding import ModelBinding
 from minidb.tables.reading import Finder
+
+if TYPE_CHECKING:
+    from minidb.schema.model_rows import ModelRows
 
 FORMAT: Final = 1
 """The version of everything stored: catalog, keys, rows and index entries."""
@@ -57,7 +57,7 @@ _TABLE_PREFIX: Final = encode_values(("table",))
 _MAPPING_PREFIX: Final = encode_values(("mapping",))
 
 
-TableKey = str | tuple[str, ModelRows]
+TableKey: TypeAlias = "str | tuple[str, ModelRows]"
 """How a table is asked for: by its name; and where its rows are objects of a model, by what makes them, too."""
 
 
@@ -114,6 +114,8 @@ class Catalog:
 
     def _bind(self, key: TableKey) -> TableBinding:
         if isinstance(key, tuple):
+            from minidb.tables.model_binding import ModelBinding
+
             name, rows = key
             return ModelBinding(self.definition(name), rows)
         definition = self.definition(key)
@@ -122,6 +124,8 @@ class Catalog:
             return TableBinding(definition, stored)
         if live.row_identity == stored.row_identity:
             return TableBinding(definition, live)
+        from minidb.schema.evolution import with_code_of
+
         # The table was changed since the program gave its schema, or it has opened a table that had been.
         return TableBinding(definition, with_code_of(stored, live), is_outdated=True)
 
@@ -136,6 +140,8 @@ class Catalog:
 
     def outdated(self, name: str) -> SchemaMismatchError:
         """Return the error for a write to a table whose schema was changed since the program's was written."""
+        from minidb.schema.evolution import compare
+
         definition = self.definition(name)
         found = compare(definition.schema, self._live_schemas.get(definition.id)).differences
         return SchemaMismatchError(

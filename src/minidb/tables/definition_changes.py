@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from minidb.conditions.predicate import Condition
 from minidb.exceptions import IndexExistsError, SchemaDefinitionError, TableExistsError
 from minidb.schema import ListField, Schema
 from minidb.structs import replace
-from minidb.tables import catalog, index_build
+from minidb.tables import catalog
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import Catalog
 from minidb.tables.definitions import INCLUDE_ALL, IndexDefinition, MappingDefinition, TableDefinition
-from minidb.tables.index_build import Progress
 from minidb.tables.mappings import MappingBinding
 from minidb.tables.session import WriteSession, require_settled
+
+if TYPE_CHECKING:
+    from minidb.tables.index_build import Progress
 
 LONGEST_NAME: Final = 255
 """Characters that the name of a table or an index may have."""
@@ -45,6 +47,8 @@ def drop_table(session: WriteSession, name: str) -> None:
     """Remove a table, its rows and its indexes."""
     definition = session.catalog.definition(name)
     require_settled(definition)
+    from minidb.tables import index_build
+
     index_build.remove(session, definition, [index.id for index in definition.indexes])
     for space in {definition.space, definition.ids_space}:
         session.bytes.drop_space(space)
@@ -111,11 +115,15 @@ def create_index(
     """
     require_settled(session.catalog.definition(table))
     replaced = _replaced(session.catalog.definition(table), wanted)
+    from minidb.tables import index_build
+
     index_build.remove(session, session.catalog.definition(table), [one.id for one in replaced])
     definition = session.catalog.definition(table)
     index = replace(wanted, id=catalog.take_id(session.bytes))
     session.bytes.create_space(index.space)
     change(session, replace(definition, indexes=(*definition.indexes, index)))
+    from minidb.tables import index_build
+
     index_build.build(session, session.catalog.table(table), index, progress)
     return index
 
@@ -131,6 +139,8 @@ def begin_index(session: WriteSession, table: str, wanted: IndexDefinition) -> I
         if one.is_building and one.name == wanted.name and one.is_like(wanted):
             return one
     _replaced(definition, wanted)
+    from minidb.tables import index_build
+
     return index_build.begin(session, definition, replace(wanted, id=catalog.take_id(session.bytes)))
 
 
@@ -161,6 +171,8 @@ def drop_index(session: WriteSession, table: str, name_or_field: str) -> IndexDe
     found = existing_index(definition, name_or_field)
     if found is None:
         found = session.catalog.table(table).index(name_or_field).definition
+    from minidb.tables import index_build
+
     index_build.remove(session, definition, [one.id for one in definition.indexes if one.name == found.name])
     return found
 

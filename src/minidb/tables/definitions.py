@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Any, Final
 
 from minidb.conditions.document import from_document, to_document
@@ -164,6 +163,8 @@ class PastSchema(Struct, frozen=True):
 
 def digest_of(schema: Schema) -> bytes:
     """Return by what a schema is known again: it is the same for schemas to which rows are the same."""
+    from hashlib import blake2b
+
     # Stored on disk: never change.
     return blake2b(schema.row_identity.encode(), digest_size=16).digest()
 

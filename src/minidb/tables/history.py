@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from hashlib import blake2b
 from struct import Struct as Layout
 from typing import Final, NewType
 
@@ -86,6 +85,8 @@ def number_and_part(key: bytes) -> tuple[int, int]:
 
 def next_chain(chain: Chain, changes: bytes) -> Chain:
     """Return the chain of a record from the one before it."""
+    from hashlib import blake2b
+
     return Chain(blake2b(changes, digest_size=CHAIN_BYTES, key=chain).digest())
 
 

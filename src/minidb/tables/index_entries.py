@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from hashlib import blake2b
 from operator import is_, itemgetter
 from typing import Final
 
@@ -248,6 +247,8 @@ _LAST_BYTE: Final = itemgetter(-1)
 
 
 def _cut(encoded: bytes) -> bytes:
+    from hashlib import blake2b  # here, as it takes 3 ms, and few values are cut
+
     digest = blake2b(encoded, digest_size=_DIGEST_BYTES).digest()
     return encoded[:LARGEST_UNCUT_BYTES] + digest
 

@@ -7,7 +7,6 @@ of each past version the ids of its fields, in the order of their values. A fiel
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from typing import Final
 
 from minidb.encoding.rows import Upgrade
@@ -46,7 +45,12 @@ def _upgrade(past: Sequence[FieldLayout], present: Sequence[FieldLayout], fills:
     def upgrade(values: list[object]) -> list[object]:
         if len(values) != count:
             raise CorruptionError("A stored row has more or fewer columns than its schema")
-        values += deepcopy(lacking) if has_containers else lacking
+        if has_containers:
+            from copy import deepcopy
+
+            values += deepcopy(lacking)
+        else:
+            values += lacking
         upgraded = [values[source] for source in sources]
         for place in floats:
             value = upgraded[place]
