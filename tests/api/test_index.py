@@ -26,6 +26,7 @@ from minidb.exceptions import (
     UsageError,
 )
 from minidb.schema import DateTimeField, DictField, EnumField, IntegerField, ListField, Schema, StringField
+from minidb.tables import index_build
 
 ARTICLES = Schema(
     title=StringField(),
@@ -375,6 +376,14 @@ def test_another_program_knows_the_elements_and_the_conditions(reopen: Reopen, d
 # --- making one -------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def single_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each transaction of a build take a batch of rows."""
+    monkeypatch.setattr(index_build, "MOST_BATCHES", 1)
+    monkeypatch.setattr(index_build, "FEW_BATCHES", 1)
+
+
+@pytest.mark.usefixtures("single_batches")
 def test_progress_is_told_until_all_is_done(database: MiniDB) -> None:
     table = database.create_table("rows", Schema(n=IntegerField()))
     told: list[tuple[int, int]] = []
@@ -418,6 +427,7 @@ def test_progress_that_raises_leaves_no_index(database: MiniDB, raised: type[Bas
     check_consistency(database)
 
 
+@pytest.mark.usefixtures("single_batches")
 def test_progress_may_write_rows(database: MiniDB) -> None:
     table = database.create_table("rows", Schema(n=IntegerField()))
     table.insert_many({"n": n} for n in range(2_500))
@@ -437,6 +447,7 @@ def test_progress_may_write_rows(database: MiniDB) -> None:
         table.insert({"n": 10_000})
 
 
+@pytest.mark.usefixtures("single_batches")
 def test_readers_see_no_half_of_an_index(database: MiniDB) -> None:
     table = database.create_table("rows", Schema(n=IntegerField()))
     table.insert_many({"n": n % 100} for n in range(3_000))
@@ -463,6 +474,10 @@ def test_readers_see_no_half_of_an_index(database: MiniDB) -> None:
 BUILD = """
 import os, signal, sys
 from minidb import MiniDB, where
+from minidb.tables import index_build
+
+index_build.MOST_BATCHES = 3
+index_build.FEW_BATCHES = 1
 
 def progress(done, total):
     if sys.argv[2] == "die" and done * 2 >= total:

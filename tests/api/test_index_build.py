@@ -36,6 +36,8 @@ Progress = Callable[[int, int], object]
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each transaction of a build take three rows."""
     monkeypatch.setattr(index_build, "BATCH_ROWS", 3)
+    monkeypatch.setattr(index_build, "FEW_BATCHES", 1)
+    monkeypatch.setattr(index_build, "MOST_BATCHES", 1)
 
 
 @pytest.fixture
@@ -62,6 +64,21 @@ def left_half_way(database: MiniDB, *fields: str, **options: Any) -> None:
     check_consistency(database)
 
 
+def after_reading_ahead(patch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Let something happen between the making of entries ahead and the transaction that is to write them."""
+
+    def acting(read: Callable[..., index_build.Ahead | None]) -> Callable[..., index_build.Ahead | None]:
+        def read_and_act(*arguments: Any) -> index_build.Ahead | None:  # Any: passed on
+            ahead = read(*arguments)
+            act()
+            return ahead
+
+        return read_and_act
+
+    patch.setattr(index_build, "read_ahead", acting(index_build.read_ahead))
+    patch.setattr(index_build, "read_ahead_of_new", acting(index_build.read_ahead_of_new))
+
+
 # --- what others write between the batches ----------------------------------------------------------------------------
 
 CHANGES = st.tuples(
@@ -74,6 +91,7 @@ CHANGES = st.tuples(
 @pytest.mark.parametrize("location", [":memory:", "folder"])
 @given(
     batches=st.lists(st.lists(CHANGES, max_size=4), max_size=8),
+    most_batches=st.sampled_from([1, 2, 4]),
     options=st.sampled_from(
         [
             {"fields": ("n",)},
@@ -89,14 +107,18 @@ def test_no_entry_is_lost_or_doubled_whatever_is_written_meanwhile(
     tmp_path_factory: pytest.TempPathFactory,
     location: str,
     batches: list[list[tuple[str, int, int]]],
+    most_batches: int,
     options: dict[str, Any],
 ) -> None:
     place = location if location == ":memory:" else str(tmp_path_factory.mktemp("build") / "database")
     with pytest.MonkeyPatch.context() as patch, MiniDB(place, durability="none") as database:
         patch.setattr(index_build, "BATCH_ROWS", 3)
+        patch.setattr(index_build, "FEW_BATCHES", 1)
+        patch.setattr(index_build, "MOST_BATCHES", most_batches)
         rows = database.table("rows", ROWS)
         rows.insert_many({"n": n, "tags": [n, n + 20]} for n in range(10))
         remaining = iter(batches)
+        after_reading_ahead(patch, lambda: write(0, 0))
 
         def write(_: int, __: int) -> None:
             for change, row_id, n in next(remaining, []):
@@ -169,6 +191,114 @@ def test_a_unique_index_refuses_what_it_can_see_while_it_is_built(many: MiniDB) 
                 rows.insert({"n": 0})
 
     many.create_index("rows", "n", unique=True, progress=write)
+
+
+# --- entries that are made ahead --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[":memory:", "folder"])
+def hundred(request: pytest.FixtureRequest, database_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MiniDB]:
+    """A database of one writer with a hundred rows, in batches of three, of which sixteen are made ahead."""
+    monkeypatch.setattr(index_build, "BATCH_ROWS", 3)
+    monkeypatch.setattr(index_build, "FEW_BATCHES", 1)
+    monkeypatch.setattr(index_build, "MOST_BATCHES", 16)
+    with MiniDB(request.param if request.param == ":memory:" else database_path, durability="none") as database:
+        database.table("rows", ROWS).insert_many({"n": n, "tags": [n, n + 1]} for n in range(100))
+        yield database
+        check_consistency(database)
+        assert database.verify().ok
+
+
+@pytest.fixture
+def steps() -> list[int]:
+    """How many rows each transaction has done, with those before it."""
+    return []
+
+
+def tell(told: list[int]) -> Progress:
+    return lambda done, _: told.append(done)
+
+
+def test_a_table_at_rest_has_its_index_in_few_transactions(hundred: MiniDB, steps: list[int]) -> None:
+    hundred.create_index("rows", "n", unique=True, progress=tell(steps))
+    assert steps == [48, 96, 100]
+
+
+def test_what_is_written_meanwhile_makes_what_was_made_ahead_worthless(
+    hundred: MiniDB, steps: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = hundred.get_table("rows")
+    changes: Iterator[Callable[[], object]] = iter(
+        [lambda: rows.update(2, n=-2), lambda: rows.delete(7), lambda: rows.insert({"n": 1000})]
+    )
+    after_reading_ahead(monkeypatch, lambda: [change() for change in itertools.islice(changes, 1)])
+    hundred.create_index("rows", "n", progress=tell(steps))
+    # Thrown away three times, and fewer were made ahead the next time; then twice as many each time.
+    assert steps == [3, 6, 9, 15, 27, 51, 99, 100]
+    assert [hundred.query_by_index("rows", "n", n) for n in (1, 6)] == [[], []]
+    assert [row.id for row in hundred.query_by_index("rows", "n", -2)] == [2]
+    assert [row.id for row in hundred.query_by_index("rows", "n", 1000)] == [101]
+
+
+def test_entries_made_ahead_that_repeat_end_a_unique_index(hundred: MiniDB, steps: list[int]) -> None:
+    hundred.get_table("rows").update(40, n=5)
+    with pytest.raises(UniqueViolationError) as caught:
+        hundred.create_index("rows", "n", unique=True, progress=tell(steps))
+    assert (caught.value.value, caught.value.id) == (5, 6)
+    assert (steps, hundred.indexes("rows")) == ([], [])
+
+
+def test_entries_made_ahead_that_repeat_earlier_ones_end_a_unique_index(hundred: MiniDB, steps: list[int]) -> None:
+    hundred.get_table("rows").update(70, n=5)
+    with pytest.raises(UniqueViolationError) as caught:
+        hundred.create_index("rows", "n", unique=True, progress=tell(steps))
+    assert (caught.value.value, caught.value.id) == (5, 6)
+    assert (steps, hundred.indexes("rows")) == ([48], [])
+
+
+def test_two_that_make_the_same_entries_ahead_write_them_once(
+    hundred: MiniDB, steps: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others: list[threading.Thread] = []
+
+    def build_another() -> None:
+        if hundred.indexes("rows") and not others:
+            others.append(threading.Thread(target=lambda: hundred.create_index("rows", "n", progress=tell(steps))))
+            others[0].start()
+            others[0].join(30)
+
+    after_reading_ahead(monkeypatch, build_another)
+    hundred.create_index("rows", "n", progress=tell(steps))
+    assert steps == [48, 96, 100]
+
+
+CHANGE = """
+import sys
+from minidb import MiniDB
+with MiniDB(sys.argv[1], durability="none") as db:
+    rows = db.get_table("rows")
+    rows.update(int(sys.argv[2]), n=-int(sys.argv[2]))
+    rows.delete(int(sys.argv[2]) + 1)
+"""
+
+
+def test_what_another_process_writes_meanwhile_makes_what_was_made_ahead_worthless(
+    database_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = iter([10, 20])
+    told: list[int] = []
+
+    def change() -> None:
+        for row_id in itertools.islice(changed, 1):
+            subprocess.run([sys.executable, "-c", CHANGE, database_path, str(row_id)], check=True)
+
+    after_reading_ahead(monkeypatch, change)
+    with MiniDB(database_path, durability="none") as database:
+        database.table("rows", ROWS).insert_many({"n": n} for n in range(6_000))
+        database.create_index("rows", "n", progress=tell(told))
+        assert told == [4_000, 5_998]
+        assert [database.query_by_index("rows", "n", n) for n in (9, 10, 19, 20)] == [[], [], [], []]
+        check_consistency(database)
 
 
 # --- left, resumed, dropped -------------------------------------------------------------------------------------------
@@ -376,7 +506,12 @@ def numbers() -> Iterator[int]:
     return itertools.count(1_000_000)
 
 
-def test_threads_that_write_meanwhile_lose_and_double_nothing(database: MiniDB, small_batches: None) -> None:  # noqa: ARG001  # it changes what is tested
+@pytest.mark.parametrize("most_batches", [1, 8])
+@pytest.mark.usefixtures("small_batches")
+def test_threads_that_write_meanwhile_lose_and_double_nothing(
+    database: MiniDB, most_batches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_build, "MOST_BATCHES", most_batches)
     rows = database.table("rows", ROWS)
     rows.insert_many({"n": n, "tags": [n]} for n in range(90))
     fresh, lock, over = numbers(), threading.Lock(), threading.Event()
@@ -457,7 +592,9 @@ from minidb import MiniDB
 from minidb.engines.port import WriteTransaction
 from minidb.tables import index_build
 
-index_build.BATCH_ROWS = 50
+index_build.BATCH_ROWS = 20
+index_build.FEW_BATCHES = 1
+index_build.MOST_BATCHES = 3
 die_at = int(sys.argv[2])
 begun = 0
 
@@ -477,6 +614,7 @@ with MiniDB(sys.argv[1]) as db:
         transaction = engine_begin(*arguments)
         transaction.commit = dying(transaction.commit)
         transaction.put_many = dying(transaction.put_many)
+        transaction.put_sorted = dying(transaction.put_sorted)
         return transaction
     db.engine.begin_write = begin_write
     db.create_index("rows", "n", unique=True)

@@ -267,6 +267,24 @@ def test_one_damaged_row_among_many_is_found() -> None:
         MAP.decode_records(rows)
 
 
+def test_columns_of_many_rows_are_those_of_each() -> None:
+    codec = RowCodec(1, ("a", "b b", "c"))
+    rows = codec.encode_many([(number, [number], f"{number}") for number in range(100)])
+    assert codec.column_reader([1])(rows) == [[number] for number in range(100)]
+    assert codec.column_reader([2, 0])(rows) == [(f"{number}", number) for number in range(100)]
+    assert codec.column_reader([0])([]) == []
+    assert codec.decode_many(rows) == list(map(codec.decode, rows))
+    rows[57] = rows[57][:-1] + bytes((rows[57][-1] ^ 1,))
+    for read in (codec.column_reader([0]), codec.decode_many):
+        with pytest.raises(ChecksumError):
+            read(rows)
+
+
+def test_many_rows_of_a_table_without_a_schema_are_those_of_each() -> None:
+    columns: list[dict[str, object]] = [{"number": number} for number in range(100)]
+    assert MAP.decode_many(MAP.encode_many(columns)) == columns
+
+
 HEADS: Mapping[str, tuple[RowCodec, bytes]] = {
     "map": (MAP, bytes((MAP_FORMAT, 0, 0))),
     "structs": (codec_of_structs("a", "b"), bytes((ARRAY_FORMAT, 0, 1))),
@@ -362,6 +380,9 @@ def test_rows_of_an_older_version_are_read_as_if_they_were_of_the_present_one(pr
     assert present.decode(old) == present.decode(new) == [2, "new"]
     expected = present.columns_of(present.decode_record(new))
     for rows in ([old], [new], [old] * 3, [old, new], [new, old, old], []):
+        assert present.column_reader([1])(rows) == ["new"] * len(rows)
+        assert present.decode_many(rows) == [[2, "new"]] * len(rows)
+        assert present.column_reader([0, 1])(rows) == [(2, "new")] * len(rows)
         assert [present.columns_of(record) for record in present.decode_records(rows)] == [expected] * len(rows)
 
 

@@ -2,12 +2,16 @@ from pathlib import Path
 
 import pytest
 
+from minidb.engines.lmdb.applying import Applying
 from minidb.engines.lmdb.engine import LmdbEngine
-from minidb.engines.port import Space
+from minidb.engines.port import Changes, Space
+from minidb.engines.write_buffer import DIRECT_PAIRS
+from minidb.exceptions import StorageFullError
 from minidb.options import Options
 from minidb.testing.conformance import pairs, reading
 
 ROWS = Space("rows")
+OTHER = Space("other")
 
 
 @pytest.fixture
@@ -59,4 +63,87 @@ def test_nothing_is_spilled_under_a_scan(spilling: LmdbEngine) -> None:
     transaction.commit()
     with reading(spilling) as snapshot:
         assert snapshot.count(ROWS) == 400
+    spilling.close()
+
+
+def test_sorted_pairs_are_written_at_once_where_nothing_is_to_be_undone(spilling: LmdbEngine) -> None:
+    keys = [b"%06d" % number for number in range(DIRECT_PAIRS)]
+    transaction = spilling.begin_write(1)
+    transaction.put_sorted(ROWS, keys, keys)
+    assert not transaction._layers[-1].spaces
+    transaction.commit()
+    with reading(spilling) as snapshot:
+        assert pairs(snapshot, ROWS) == list(zip(keys, keys, strict=True))
+    spilling.close()
+
+
+def test_sorted_pairs_in_a_savepoint_can_be_undone(database_path: Path) -> None:
+    engine = LmdbEngine(database_path, Options(durability="none"))
+    keys = [b"%06d" % number for number in range(DIRECT_PAIRS)]
+    transaction = engine.begin_write(1)
+    transaction.create_space(ROWS)
+    transaction.put_sorted(ROWS, keys, keys)
+    transaction.savepoint()
+    transaction.put_sorted(ROWS, keys, [b"changed"] * len(keys))
+    transaction.rollback_to_savepoint()
+    transaction.commit()
+    with reading(engine) as snapshot:
+        assert pairs(snapshot, ROWS) == list(zip(keys, keys, strict=True))
+    engine.close()
+
+
+def test_sorted_pairs_pass_by_what_is_buffered_of_other_spaces_once_some_was_spilled(spilling: LmdbEngine) -> None:
+    transaction = spilling.begin_write(1)
+    transaction.create_space(OTHER)
+    transaction.put_many(ROWS, {b"%06d" % number: b"spilled" for number in range(100)})
+    transaction.put_many(OTHER, {b"key": b"buffered"})
+    transaction.put_sorted(ROWS, [b"000099", b"000100"], [b"new", b"new"])
+    assert list(transaction._layers[-1].spaces) == [OTHER]
+    transaction.put_many(ROWS, {b"000100": b"newer"})
+    transaction.put_sorted(ROWS, [b"000098", b"000100"], [b"newest", b"newest"])
+    assert not transaction._layers[-1].spaces
+    transaction.commit()
+    with reading(spilling) as snapshot:
+        assert snapshot.get_many(ROWS, [b"000097", b"000098", b"000099", b"000100"]) == [
+            b"spilled",
+            b"newest",
+            b"new",
+            b"newest",
+        ]
+        assert pairs(snapshot, OTHER) == [(b"key", b"buffered")]
+    spilling.close()
+
+
+def test_a_recorder_is_told_of_sorted_pairs(spilling: LmdbEngine) -> None:
+    keys = [b"%06d" % number for number in range(DIRECT_PAIRS)]
+    told: list[bytes] = []
+
+    def record(changes: Changes, _: bool) -> dict[Space, dict[bytes, bytes]]:  # as the port has it
+        told.extend(key for items in changes.items.values() for key in items)
+        return {}
+
+    transaction = spilling.begin_write(1)
+    transaction.record(record)
+    transaction.put_sorted(ROWS, keys, keys)
+    transaction.commit()
+    assert told == keys
+    spilling.close()
+
+
+def test_sorted_pairs_that_cannot_be_written_doom_the_transaction(
+    spilling: LmdbEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StorageFullError("as if the disk were full")
+
+    monkeypatch.setattr(Applying, "put_sorted", fail)
+    keys = [b"%06d" % number for number in range(DIRECT_PAIRS)]
+    transaction = spilling.begin_write(1)
+    transaction.put_many(ROWS, {b"before": b""})
+    with pytest.raises(StorageFullError):
+        transaction.put_sorted(ROWS, keys, keys)
+    assert transaction.is_doomed
+    transaction.close()
+    with reading(spilling) as snapshot:
+        assert pairs(snapshot, ROWS) == []
     spilling.close()

@@ -212,6 +212,8 @@ def test_an_index_that_is_being_built_is_forgotten_by_a_restore(
 ) -> None:
     """Whoever asks for it again begins anew: before the backup or in an increment, to its end or half way."""
     monkeypatch.setattr(index_build, "BATCH_ROWS", 3)
+    monkeypatch.setattr(index_build, "FEW_BATCHES", 1)
+    monkeypatch.setattr(index_build, "MOST_BATCHES", 1)
     keeping.create_table("rows").insert_many({"n": number} for number in range(10))
     before = keeping.backup(tmp_path / "before.minidb")
     left_half_way(keeping, "n")

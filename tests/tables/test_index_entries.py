@@ -232,6 +232,26 @@ def test_entries_of_many_rows_are_those_of_each(kind: str, data: st.DataObject) 
     expected = [index.entry(row, key)[0] for row, key in zip(rows, keys, strict=True)]
     assert index.entry_keys(rows, keys) == expected
     assert index.entry_keys(rows, keys) == expected  # again, with what the first pass has kept
+    assert index.entry_keys_of_fields(values, keys) == expected
+    unique = index_on("value", unique=True)
+    entries = [unique.entry(row, key) for row, key in zip(rows, keys, strict=True)]
+    assert unique.entries(rows, keys, [b""] * len(rows)) == entries
+
+
+def test_entries_of_several_fields_of_many_rows_are_those_of_each() -> None:
+    rows = [(f"{number}" * (1 + number % 200), number) for number in range(1000)]
+    keys = [b"%d" % number for number in range(1000)]
+    index = index_on("one", "two")
+    expected = [index.entry(row, key)[0] for row, key in zip(rows, keys, strict=True)]
+    assert index.entry_keys_of_fields(rows, keys) == expected
+
+
+def test_different_values_of_which_none_is_kept_are_cut_as_any() -> None:
+    index = index_on("value")
+    values = [f"{number}" * (1 + number % 200) for number in range(1000)]
+    keys = [b"row"] * len(values)
+    expected = [index.entry((value,), b"row")[0] for value in values]
+    assert [index.entry_keys_of_fields(values, keys) for _ in range(20)] == [expected] * 20
 
 
 def test_two_moments_of_an_hour_that_comes_twice_have_two_entries() -> None:

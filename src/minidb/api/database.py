@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, Self, TypeVar, overload
 
 from minidb.api import retry
 from minidb.api.care import Care
-from minidb.api.index import Building, Index, begin_building, finish_building, rows_by_index
+from minidb.api.index import Begin, Building, Index, begin_building, finish_building, prepare_building, rows_by_index
 from minidb.api.mapping import PersistentMapping
 from minidb.api.models import ModelSchemas
 from minidb.api.pool import Connection, ConnectionPool
@@ -334,10 +334,9 @@ class MiniDB(Care):
         queries by it need not look the rows up, but every update writes the row there, too. ``progress`` is called with
         the number of rows that are done and of all; what it raises ends the work, and there is no index.
 
-        Outside a transaction others write while it is built, in small transactions; a unique one refuses from the first
-        on what it can see. Nothing reads it before it is whole. If the program dies meanwhile, the next call for the
-        same index goes on where it was left; until then every write keeps it, and ``drop_index`` removes it. Inside a
-        transaction it is built in that one, and is there when that is committed.
+        Outside a transaction others write while it is built; a unique one refuses from the first on what it can see.
+        Nothing reads it before it is whole. If the program dies meanwhile, the next call for the same index goes on
+        where it was left; until then every write keeps it, and ``drop_index`` removes it. Inside a transaction, in it.
 
         Its name is that of its fields joined by ``_``, if none is given. As with ``create_table``, the same index of an
         earlier run is returned as it is; ``if_not_exists`` returns any of this name. Raises ``TableNotFoundError``,
@@ -348,7 +347,8 @@ class MiniDB(Care):
             raise UsageError("The where of an index must be a condition, such as where('age') >= 18")
         define = partial(definition_changes.define_index, table=table, fields=fields, name=name, unique=unique)
         define = partial(define, where=where, include=include)
-        made, building = self._repeat(partial(self._begin_index, table, define, if_not_exists, progress))
+        begin = prepare_building(self, table, define)
+        made, building = self._repeat(partial(self._begin_index, table, define, if_not_exists, progress, begin))
         if building is not None:
             finish_building(self, building, progress)
         return Index(table, replace(made, is_building=False))
@@ -359,6 +359,7 @@ class MiniDB(Care):
         define: Callable[[Catalog], IndexDefinition],
         if_not_exists: bool,  # noqa: FBT001  # called once, above
         progress: Callable[[int, int], object] | None,
+        begin: Begin,
     ) -> tuple[IndexDefinition, Building | None]:
         """Make an index, or find it; return what is left to do after the commit."""
         with self._changing() as (session, made_here):
@@ -371,11 +372,10 @@ class MiniDB(Care):
                         raise definition_changes.index_exists(table, existing)
                     made_here.add(existing.id)  # as in the run that made it
                 return existing, None
-            building = None
-            if self._is_nested():
+            building = None if self._is_nested() else begin(session, table, wanted)
+            if building is None:
                 made = definition_changes.create_index(session, table, wanted, progress)
             else:
-                building = begin_building(self, session, table, wanted)
                 made = building.definition
             made_here.add(made.id)
         _log.info("index created", extra={"table": table, "index": made.name})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from minidb.engines.port import ReadTransaction
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from minidb.api.calls import Calls
     from minidb.api.database import MiniDB
     from minidb.api.pool import Connection
-    from minidb.tables.index_build import Progress, Step
+    from minidb.tables.catalog import Catalog
+    from minidb.tables.index_build import Ahead, Progress, Step
 
 _log = logging.getLogger("minidb.query")
 
@@ -78,26 +81,62 @@ class Building(Struct, frozen=True):
     """What has been done in the transaction that began it: in a small table, all."""
 
 
-def begin_building(database: Calls, session: WriteSession, table: str, wanted: IndexDefinition) -> Building:
-    """Begin to build an index, or go on where it was left. The rest is for ``finish_building``, after the commit."""
-    from minidb.tables.definition_changes import begin_index
-    from minidb.tables.index_build import Step, build_batch
+Begin = Callable[[WriteSession, str, IndexDefinition], Building]
 
+
+def prepare_building(database: Calls, table: str, define: Callable[[Catalog], IndexDefinition]) -> Begin:
+    """Make the first entries of an index that is yet to be made, where that can be; return how to begin with them.
+
+    Raises what ``define`` raises, and ``ChecksumError``.
+    """
+    return partial(begin_building, database, ahead=_read_first(database, table, define))
+
+
+def _read_first(database: Calls, table: str, define: Callable[[Catalog], IndexDefinition]) -> Ahead | None:
+    is_in_transaction = database.current_transaction() is not None
+    if is_in_transaction or database.options.read_only or database.engine.capabilities.has_many_writers:
+        return None
+    from minidb.tables import index_build
+    from minidb.tables.definition_changes import existing_index
+
+    with database.committed() as snapshot:
+        catalog = database.catalog_of(snapshot)
+        definition, wanted = catalog.definition(table), define(catalog)
+        if existing_index(definition, wanted.name) is not None:
+            return None
+        return index_build.read_ahead_of_new(snapshot, catalog, definition, wanted)
+
+
+def begin_building(
+    database: Calls, session: WriteSession, table: str, wanted: IndexDefinition, ahead: Ahead | None = None
+) -> Building:
+    """Begin to build an index, or go on where it was left. The rest is for ``finish_building``, after the commit.
+
+    REQUIRES a transaction that has written nothing if there is anything ``ahead``.
+    """
+    from minidb.tables import index_build
+    from minidb.tables.definition_changes import begin_index
+
+    if ahead is not None and not ahead.holds_in(session):
+        ahead = None
     index = begin_index(session, table, wanted)
-    if database.engine.capabilities.has_many_writers:  # a change of the catalog that reads rows meets all who write any
-        return Building(index, Step(0, 0, is_finished=False))
-    return Building(index, build_batch(session, index, has_many_writers=False))
+    # Where many write, a change of the catalog that reads rows meets all who write any.
+    has_many_writers = database.engine.capabilities.has_many_writers
+    if ahead is not None or (not has_many_writers and index_build.is_small(session, index)):
+        return Building(index, index_build.build_batch(session, index, ahead, has_many_writers=has_many_writers))
+    return Building(index, index_build.Step(0, 0, is_finished=False))
 
 
 def finish_building(database: Calls, building: Building, progress: Progress | None = None) -> None:
-    """Do what is left of building an index, in small transactions, between which others write.
+    """Do what is left of building an index, in short transactions, between which others write.
 
     REQUIRES that the caller is in no transaction.
     """
-    from minidb.tables.index_build import abandon, build_batch
+    from minidb.tables import index_build
 
     index, step = building.definition, building.step
     has_many_writers = database.engine.capabilities.has_many_writers
+    batches = 1 if has_many_writers else index_build.MOST_BATCHES
     try:
         total = _count_rows(database, index) if progress is not None else 0
         while True:
@@ -105,15 +144,35 @@ def finish_building(database: Calls, building: Building, progress: Progress | No
                 progress(step.done, max(total, step.done))
             if step.is_finished:
                 return
-            step = database.write_alone(
-                None, lambda session: build_batch(session, index, has_many_writers=has_many_writers)
-            )
+            step, has_held = _build_batches(database, index, batches)
+            if not has_held:  # others write meanwhile
+                batches = max(batches // 8, 1)
+            elif not has_many_writers:
+                batches = min(batches * 2, index_build.MOST_BATCHES)
     except _WORTH_ANOTHER_CALL:
         raise
     except BaseException:
         with suppress(MiniDBError):  # it then waits, as that of a program that has died, for another call or for a drop
-            database.write_alone(None, lambda session: abandon(session, index))
+            database.write_alone(None, lambda session: index_build.abandon(session, index))
         raise
+
+
+def _build_batches(database: Calls, index: IndexDefinition, batches: int) -> tuple[Step, bool]:
+    """Write the entries of so many batches of rows, or of few; return whether what was made ahead of them has held."""
+    from minidb.tables import index_build
+
+    ahead = None
+    if batches > index_build.FEW_BATCHES:
+        with database.committed() as snapshot:
+            ahead = index_build.read_ahead(snapshot, database.catalog_of(snapshot), index, batches)
+
+    def build(session: WriteSession) -> tuple[Step, bool]:
+        held = ahead if ahead is not None and ahead.holds_in(session) else None
+        has_many_writers = database.engine.capabilities.has_many_writers
+        step = index_build.build_batch(session, index, held, has_many_writers=has_many_writers)
+        return step, held is ahead
+
+    return database.write_alone(None, build)
 
 
 _WORTH_ANOTHER_CALL: Final = (ConflictError, CommitUnknownError, WaitError, EngineError, DatabaseClosedError)

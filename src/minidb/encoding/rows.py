@@ -217,6 +217,15 @@ class RowCodec:
         except UNREADABLE as error:
             raise CorruptionError("A stored row cannot be read") from error
 
+    def decode_many(self, rows: Sequence[bytes]) -> list[Any]:  # Any: as in ``decode``
+        """Return the stored values of many rows: ``decode`` of each."""
+        if crc32(b"".join(rows), self.whole) == self.whole:
+            try:
+                return list(map(_read_map if self._is_map else self._read_values, map(_body_of, rows)))
+            except (*UNREADABLE, CorruptionError):
+                pass  # told below, for the row that it is
+        return list(map(self.decode, rows))
+
     def decode_record(self, data: bytes) -> Record:
         """Return a row as a user is given it. Raises as ``decode``."""
         if crc32(data, self.whole) == self.whole:
@@ -240,6 +249,26 @@ class RowCodec:
         except (*UNREADABLE, CorruptionError):
             pass  # told below, for the row that it is
         return list(map(self.decode_record, rows))
+
+    def column_reader(self, positions: Sequence[int]) -> Callable[[Sequence[bytes]], list[Any]]:  # Any: stored values
+        """Return a function from rows to their stored values at some positions: of one the value, of more a tuple.
+
+        What stands behind the last of these is passed over. REQUIRES a table with a schema. It raises as ``decode``.
+        """
+        names = [f"column{position}" for position in range(max(positions) + 1)]
+        struct = msgspec.defstruct("Columns", [(name, Any) for name in names], array_like=True, gc=False)
+        read, pick = _struct_reader(struct), attrgetter(*(names[position] for position in positions))
+        pick_from = itemgetter(*positions)
+
+        def columns(rows: Sequence[bytes]) -> list[Any]:  # Any: as above
+            if crc32(b"".join(rows), self.whole) == self.whole:
+                try:
+                    return list(map(pick, map(read, map(_body_of, rows))))  # loops in C: 0.3 µs a row, ``decode`` 1.7
+                except UNREADABLE:
+                    pass  # told below
+            return [pick_from(self.decode(row)) for row in rows]
+
+        return columns
 
     def _older_values(self, data: bytes) -> list[object]:
         """Return the stored values of a row that is not of this schema version, as if it had been written with it."""

@@ -76,13 +76,14 @@ class MemoryEngine:
     def __init__(self) -> None:
         self._spaces: dict[Space, _MemorySpace] = {CATALOG: _MemorySpace()}
         self._generation = 0
+        self._state_id = 0  # the number of commits
         self._snapshots: set[weakref.ref[_MemorySnapshot]] = set()  # the open ones
         self._write_lock = WriteLock()
         _engines.add(self)
 
     def begin_read(self) -> _MemorySnapshot:
         with _guard:
-            return _MemorySnapshot(self._snapshots, self._spaces, self._generation)
+            return _MemorySnapshot(self._snapshots, self._spaces, self._generation, self._state_id)
 
     def begin_write(self, timeout_s: float, began_at: object = None) -> BufferedTransaction:
         hold = self._write_lock.acquire(timeout_s, began_at)
@@ -129,6 +130,7 @@ class MemoryEngine:
 
     def _publish(self, spaces: dict[Space, _MemorySpace], changes: Layer) -> None:
         self._generation += changes.changes_catalog
+        self._state_id += 1
         self._spaces = spaces
 
     def after_fork_in_child(self) -> None:
@@ -155,7 +157,11 @@ class _MemorySnapshot:
     scan_joined = None
 
     def __init__(
-        self, snapshots: set[weakref.ref[_MemorySnapshot]], spaces: Mapping[Space, _MemorySpace], generation: int
+        self,
+        snapshots: set[weakref.ref[_MemorySnapshot]],
+        spaces: Mapping[Space, _MemorySpace],
+        generation: int,
+        state_id: int,
     ) -> None:
         """``snapshots`` is where the engine has those that are open. One that is let go of leaves it, too."""
         reference: weakref.ref[_MemorySnapshot] = weakref.ref(self, snapshots.discard)
@@ -163,6 +169,7 @@ class _MemorySnapshot:
         self._end = partial(snapshots.discard, reference)
         self._spaces = spaces
         self.generation = generation
+        self.state_id = state_id
 
     def get(self, space: Space, key: bytes) -> bytes | None:
         return self._spaces[space].values.get(key)
@@ -230,6 +237,8 @@ class _MemorySnapshot:
 
 class _MemoryBase:
     """The ``Base`` of a write transaction."""
+
+    put_sorted = None
 
     def __init__(self, engine: MemoryEngine, hold: Hold) -> None:
         self._engine = engine

@@ -116,6 +116,14 @@ class ReadTransaction(Protocol):
         """
         ...
 
+    @property
+    def state_id(self) -> int | None:
+        """A number that two transactions of one open engine share only if all that they read is the same.
+
+        None where there is no such number: in a transaction that has written, and where many write at a time.
+        """
+        ...
+
     def get(self, space: Space, key: bytes) -> bytes | None:
         """Return the value of a key, or None."""
         ...
@@ -195,6 +203,13 @@ class WriteTransaction(ReadTransaction, Protocol):
 
     def put_many(self, space: Space, items: Mapping[bytes, bytes]) -> None:
         """Write keys and values, over what was there."""
+        ...
+
+    def put_sorted(self, space: Space, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """Write many keys, each with its value, over what was there. REQUIRES keys in order, none of them twice.
+
+        Many of them may go to the store at once, like all that is spilled.
+        """
         ...
 
     def insert_many(self, space: Space, items: Mapping[bytes, bytes]) -> list[bool]:

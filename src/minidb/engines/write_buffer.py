@@ -5,29 +5,37 @@ it. Every engine uses the same one: it begins a ``BufferedTransaction`` over its
 committed data and, when the transaction commits, is given its changes. Where the base has changes that were committed
 before and are still on their way to the disk, they are one more layer beneath the transaction's own.
 
-A transaction that outgrows ``SPILL_BYTES`` hands its changes to the base before it commits. It stays atomic and
-isolated; what it loses is the way back to a savepoint that was open at that moment. Rolling back to such a savepoint
-dooms the transaction: nothing is left but to roll it back whole.
+A transaction that outgrows ``SPILL_BYTES``, or a part of that where no savepoint is open, hands its changes to the base
+before it commits. It stays atomic and isolated; what it loses is the way back to a savepoint that was open at that
+moment. Rolling back to such a savepoint dooms the transaction: nothing is left but to roll it back whole.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import compress, islice
-from typing import Final, NoReturn, Protocol
+from typing import Final, Protocol
 
+from minidb.engines.doomed import DoomedSnapshot, doomed
+from minidb.engines.merging import merge
 from minidb.engines.port import CATALOG, Changes, Joined, Pair, ReadTransaction, Recorder, Reference, ScanJoined, Space
-from minidb.exceptions import TransactionClosedError
 
 SPILL_BYTES: Final = 32 * 1024 * 1024
 """Bytes of keys and values, and an allowance for each entry, that a transaction keeps in memory."""
+
+EARLY_SHARE: Final = 4
+"""Where no savepoint is open, which spilling would cost the way back, a transaction keeps this part of it only: what
+fits in the processor's cache is written sooner (a bulk insert of 100,000 rows: 220 ms in place of 250)."""
 
 ENTRY_OVERHEAD_BYTES: Final = 200
 """What an entry costs in memory beside its value: two objects' headers, a place in a dict, a key of usual length."""
 
 PAGE: Final = 1024
 """Pairs in one list of a merged scan."""
+
+DIRECT_PAIRS: Final = 5000
+"""So many pairs that come in order are not kept in memory first, which takes more time than to write them."""
 
 _ABSENT: Final = object()
 
@@ -161,6 +169,10 @@ class Layer:
         self.size_bytes += upper.size_bytes
 
 
+PutSorted = Callable[[Space, Sequence[bytes], Sequence[bytes]], None]
+"""Given keys in order, and a value for each."""
+
+
 class Base(Protocol):
     """What an engine provides under a ``BufferedTransaction``: committed data, and a way to change it."""
 
@@ -185,6 +197,11 @@ class Base(Protocol):
         """
         ...
 
+    @property
+    def put_sorted(self) -> PutSorted | None:
+        """Do what ``apply`` does, with pairs in order. REQUIRES that something was applied. None: it is no quicker."""
+        ...
+
     def commit(self, changes: Layer) -> None:
         """Make these last changes, and all that was applied, durable and visible, and end."""
         ...
@@ -202,6 +219,7 @@ class BufferedTransaction:
         # The same object until the transaction is doomed: a base that spills changes what is behind it.
         self._snapshot: ReadTransaction = base.snapshot
         self._spill_bytes = spill_bytes
+        self._early_spill_bytes = spill_bytes // EARLY_SHARE
         pending = base.pending
         self._layers = [Layer()] if pending is None else [pending, Layer()]
         self._first = len(self._layers) - 1  # of the own layers; what is beneath is read only
@@ -215,6 +233,11 @@ class BufferedTransaction:
         self.generation = self._snapshot.generation
 
     # --- reads --------------------------------------------------------------------------------------------------------
+
+    @property
+    def state_id(self) -> int | None:
+        has_written = self._has_spilled or not all(layer.is_empty for layer in self._layers)
+        return None if has_written else self._snapshot.state_id
 
     def get(self, space: Space, key: bytes) -> bytes | None:
         for layer in reversed(self._layers):
@@ -276,7 +299,7 @@ class BufferedTransaction:
             if not overlay:
                 yield from below
                 return
-            merged = islice(_merge(below, overlay, reverse=reverse), limit)
+            merged = islice(merge(below, overlay, reverse=reverse), limit)
             size = PAGE if first_page is None else first_page
             while page := list(islice(merged, size)):
                 yield page
@@ -404,8 +427,23 @@ class BufferedTransaction:
         self._changes(space).put_many(items)
         layer = self._layers[-1]
         layer.size_bytes += sum(map(len, items.values())) + ENTRY_OVERHEAD_BYTES * len(items)
-        if layer.size_bytes > self._spill_bytes:
+        if layer.size_bytes > self._early_spill_bytes:
             self._spill()
+
+    def put_sorted(self, space: Space, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        self._require_whole()
+        put = self._base.put_sorted
+        is_bound = self._depth or self._unspillable_scans or self._recorder is not None
+        if put is None or is_bound or (len(keys) < DIRECT_PAIRS and not self._has_spilled):
+            self.put_many(space, dict(zip(keys, values)))  # noqa: B905  # slow
+            return
+        try:
+            if not self._has_spilled or self._is_touched(space):  # what else is buffered may wait
+                self._apply_all()
+            put(space, keys, values)
+        except BaseException:
+            self._doom()  # a part has been applied
+            raise
 
     def insert_many(self, space: Space, items: Mapping[bytes, bytes]) -> list[bool]:
         old = self.get_many(space, list(items))
@@ -421,7 +459,7 @@ class BufferedTransaction:
         self._changes(space).delete_many(keys)
         layer = self._layers[-1]
         layer.size_bytes += sum(map(len, keys)) + ENTRY_OVERHEAD_BYTES * len(keys)
-        if layer.size_bytes > self._spill_bytes:
+        if layer.size_bytes > self._early_spill_bytes:
             self._spill()
 
     def clear(self, space: Space) -> None:
@@ -445,7 +483,7 @@ class BufferedTransaction:
 
     def _changes(self, space: Space) -> SpaceChanges:
         if self.is_doomed:
-            raise _doomed()
+            raise doomed()
         spaces = self._layers[-1].spaces
         changes = spaces.get(space)
         if changes is None:
@@ -453,7 +491,8 @@ class BufferedTransaction:
         return changes
 
     def _spill(self) -> None:
-        if self._unspillable_scans == 0:
+        is_due = not self._depth or self._layers[-1].size_bytes > self._spill_bytes
+        if is_due and self._unspillable_scans == 0:
             self._spilled_savepoints = self._depth
             try:
                 self._apply_all()
@@ -504,13 +543,13 @@ class BufferedTransaction:
 
     def _require_whole(self) -> None:
         if self.is_doomed:
-            raise _doomed()
+            raise doomed()
 
     def _doom(self) -> None:
         self.is_doomed = True
         self._layers = [Layer() for _ in range(self._depth + 1)]
         self._first = 0
-        self._snapshot = _DoomedSnapshot(self.generation)  # what it would read is neither the old state nor the new
+        self._snapshot = DoomedSnapshot(self.generation)  # what it would read is neither the old state nor the new
 
     def commit(self, token: str | None = None) -> None:
         if self._has_ended:
@@ -535,48 +574,3 @@ class BufferedTransaction:
         self._layers = [Layer()]
         self._first = 0
         self._base.rollback()
-
-
-class _DoomedSnapshot:
-    """What a doomed transaction reads from: nothing."""
-
-    def __init__(self, generation: int) -> None:
-        self.generation = generation
-
-    def get(self, *_: object, **__: object) -> NoReturn:
-        raise _doomed()
-
-    get_many = scan = scan_keys = scan_joined = last_key = count = spaces = get
-
-    def close(self) -> None:
-        """Do nothing: the base closes the snapshot that it gave."""
-
-
-def _doomed() -> TransactionClosedError:
-    return TransactionClosedError(
-        "The transaction can only be rolled back: a part of it failed that was too large to be undone alone",
-        hint="roll it back, and run large inserts in transactions of their own",
-    )
-
-
-def _merge(pages: Iterator[list[Pair]], overlay: list[tuple[bytes, bytes | None]], *, reverse: bool) -> Iterator[Pair]:
-    """Merge buffered changes, which win, into pairs of the same order."""
-    place = 0
-    for page in pages:
-        for pair in page:
-            key = pair[0]
-            while place < len(overlay) and (overlay[place][0] > key if reverse else overlay[place][0] < key):
-                changed, value = overlay[place]
-                if value is not None:
-                    yield changed, value
-                place += 1
-            if place < len(overlay) and overlay[place][0] == key:
-                value = overlay[place][1]
-                place += 1
-                if value is not None:
-                    yield key, value
-            else:
-                yield pair
-    for changed, value in overlay[place:]:
-        if value is not None:
-            yield changed, value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -258,6 +259,25 @@ class TableBinding:
             return self.values(data)
         except ChecksumError as error:
             raise self.damaged(key) from error
+
+    def values_of_many(self, keys: Sequence[bytes], rows: Sequence[bytes]) -> list[Values]:
+        """Return the stored values of many rows, as ``values_at`` does of one."""
+        decoded = self._read_many(self.codec.decode_many, keys, rows)
+        return decoded if self.names is not None else [(columns,) for columns in decoded]
+
+    def column_reader(self, positions: Sequence[int]) -> Callable[[Sequence[bytes], Sequence[bytes]], list[Any]]:
+        """Return a function from keys and their rows to what ``RowCodec.column_reader`` reads of these."""
+        return partial(self._read_many, self.codec.column_reader(positions))
+
+    def _read_many(
+        self, read: Callable[[Sequence[bytes]], list[Any]], keys: Sequence[bytes], rows: Sequence[bytes]
+    ) -> list[Any]:  # Any: stored values
+        try:
+            return read(rows)
+        except ChecksumError:
+            for key, data in zip(keys, rows, strict=True):
+                self.values_at(key, data)  # raises for the row that it is
+            raise
 
     def row(self, key: bytes, record: Record) -> Any:  # Any: a Row, or an object of a model in its own binding
         """Return the row of a key and its record."""

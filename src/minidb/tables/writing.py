@@ -73,7 +73,7 @@ def insert_many(session: WriteSession, table: TableBinding, rows: Iterable[RowLi
             else:
                 ranges.append(taken)
             keys = encode_range(taken)
-            session.bytes.put_many(table.space, dict(zip(keys, data)))  # noqa: B905  # a key was made for each
+            session.bytes.put_sorted(table.space, keys, data)
         else:
             keys = list(map(table.key_of, values))
             insert_keyed(session, table, keys, data)
@@ -107,21 +107,31 @@ def insert_entries(
     data: Sequence[bytes],
 ) -> None:
     """Write the index entries of rows that have none yet. Raises ``UniqueViolationError``."""
-    if not index.unique:
+    if index.unique:
+        insert_unique(session, table, index, index.entries(rows, keys, data))
+    else:
         session.bytes.put_many(index.space, index.items(rows, keys, data))
-        return
-    entries = index.entries(rows, keys, data)
+
+
+def insert_unique(session: WriteSession, table: TableBinding, index: IndexBinding, entries: Sequence[Pair]) -> None:
+    """Write entries of rows, which are there, in a unique index. Raises ``UniqueViolationError``."""
     items = dict(entries)
     if len(items) < len(entries):
         repeated = _first_repeated([key for key, _ in entries])
         first, second, *_ = (row_key for entry_key, row_key in entries if entry_key == repeated)
-        raise _unique_violation(table, index, rows[keys.index(second)], repeated, holder=first)
+        raise _unique_violation(table, index, _values_of(session, table, second), repeated, holder=first)
     is_new = session.bytes.insert_many(index.space, items)
     for entry_key, row_key in compress(entries, map(not_, is_new)):
         holder = session.bytes.get(index.space, entry_key)
         if holder != row_key:  # it is its own where an index is made, and ``progress`` has written the row
-            values = rows[keys.index(row_key)]
+            values = _values_of(session, table, row_key)
             raise _unique_violation(table, index, values, entry_key, holder=row_key if holder is None else holder)
+
+
+def _values_of(session: WriteSession, table: TableBinding, key: bytes) -> Values:
+    data = session.bytes.get(table.space, key)
+    assert data is not None, "the row is there"
+    return table.values_at(key, data)
 
 
 def update(

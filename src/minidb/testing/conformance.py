@@ -10,6 +10,7 @@ from typing import Final
 
 from minidb.engines.port import CATALOG, Engine, Pair, ReadTransaction, Space, WriteTransaction
 from minidb.exceptions import ConflictError, WriteTimeoutError
+from minidb.testing.building import check_a_state_has_a_number_of_its_own, check_sorted_pairs_are_written_as_any
 from minidb.testing.expectation import expect
 from minidb.testing.recording import check_a_recorder_is_told_what_is_committed_and_no_undone_savepoint
 
@@ -562,10 +563,12 @@ CONTRACT_CHECKS: Final[tuple[Callable[[Engine], None], ...]] = (
     check_concurrent_increments_are_not_lost,
     check_a_sync_returns_and_changes_nothing,
     check_insert_many_never_overwrites,
+    check_sorted_pairs_are_written_as_any,
     check_deletes_may_name_absent_keys,
     check_clear_removes_every_key,
     check_spaces_come_and_go,
     check_the_generation_follows_the_catalog,
+    check_a_state_has_a_number_of_its_own,
     check_scans_merge_what_was_written,
     check_a_scan_does_not_see_what_is_written_while_it_runs,
     check_savepoints_nest,

@@ -7,7 +7,7 @@ one that spilled), so that a program that thinks long between its writes keeps n
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,7 @@ import lmdb
 from minidb.engines.lmdb.commit_queue import Commit, as_one
 from minidb.engines.lmdb.durable import make_durable
 from minidb.engines.lmdb.errors import translate, translate_os
+from minidb.engines.port import Pair, Space
 from minidb.engines.write_buffer import Layer, SpaceChanges
 from minidb.engines.write_lock import Hold
 from minidb.exceptions import StorageFullError
@@ -80,6 +81,12 @@ class Applying:
             if change.hides_below and space not in self.known.handles:  # dropped in this transaction
                 continue
             self._has_put |= change_space(transaction, self.known.handles[space], change)
+
+    def put_sorted(self, space: Space, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """Put pairs whose keys come in order. REQUIRES that it has begun."""
+        assert self.transaction is not None, "begun"
+        self._has_put = True
+        _put_in_order(self.transaction, self.known.handles[space], keys, zip(keys, values))  # noqa: B905  # as below
 
     def commit(self, whole: Layer | None, *, may_lend: bool = True) -> None:
         """Make all that was applied durable and visible. REQUIRES that it has begun; ``end`` must follow.
@@ -240,8 +247,14 @@ def change_space(transaction: lmdb.Transaction[bytes], handle: lmdb._Database, c
         # Rows with automatic ids come in order. Others are looked up again, which costs less than sorting pairs.
         is_in_order = keys == list(items)
         pairs = items.items() if is_in_order else zip(keys, map(items.__getitem__, keys))  # noqa: B905  # strict is slow
-        cursor = transaction.cursor(handle)
-        # Appending fills pages to the brim and skips the search: what automatic ids are made of.
-        is_append = not cursor.last() or cursor.key() < keys[0]
-        cursor.putmulti(pairs, append=is_append)  # type: ignore[arg-type]  # no value is None here
+        _put_in_order(transaction, handle, keys, pairs)  # type: ignore[arg-type]  # no value is None here
     return bool(items)
+
+
+def _put_in_order(
+    transaction: lmdb.Transaction[bytes], handle: lmdb._Database, keys: Sequence[bytes], pairs: Iterable[Pair]
+) -> None:
+    cursor = transaction.cursor(handle)
+    # Appending fills pages to the brim and skips the search: what automatic ids are made of.
+    is_append = not cursor.last() or cursor.key() < keys[0]
+    cursor.putmulti(pairs, append=is_append)

@@ -49,6 +49,14 @@ class LmdbSnapshot:
         self._handles = known.handles
         self.generation = known.generation
 
+    @property
+    def state_id(self) -> int:
+        """See ``ReadTransaction``. Every commit has a number, the next one."""
+        try:
+            return self._live().id()
+        except lmdb.Error as error:
+            raise self._failure(error) from error
+
     def get(self, space: Space, key: bytes) -> bytes | None:
         try:
             return self._transaction.get(key, None, self._handles[space])  # type: ignore[union-attr]  # None: see _failure
@@ -308,6 +316,13 @@ class LmdbBase:
             assert applying.transaction is not None, "begun"
             self.snapshot.switch_to(applying.transaction, applying.known)
         return applying
+
+    def put_sorted(self, space: Space, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        assert self._applying is not None, "something was applied"
+        try:
+            self._applying.put_sorted(space, keys, values)
+        except lmdb.Error as error:
+            raise translate(error, str(self._environment.folder)) from error
 
     def commit(self, changes: Layer) -> None:
         queue = self._environment.commits

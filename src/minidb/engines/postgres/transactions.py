@@ -51,6 +51,8 @@ class _Page(Protocol):
 class PostgresSnapshot:
     """A ``ReadTransaction``. Also the committed side of a write transaction, with what was applied so far."""
 
+    state_id = None
+
     def __init__(self, connections: Connections, connection: ServerConnection, known: KnownSpaces) -> None:
         self._spaces: dict[Space, SpaceStatements] = dict(known.spaces)
         self.generation = known.generation
@@ -212,6 +214,7 @@ class PostgresBase:
     """The ``Base`` of a write transaction. Its last changes go to the server in one pipeline with the commit."""
 
     pending = None
+    put_sorted = None
 
     def __init__(
         self,
