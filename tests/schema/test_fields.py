@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import doctest
 import enum
 import pickle
 import re
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -554,16 +556,6 @@ def test_a_declaration_that_contradicts_itself_is_refused(field_class: Any, opti
     assert field_class.__name__ in caught.value.message
 
 
-def test_an_unknown_option_is_refused() -> None:
-    with pytest.raises(TypeError):
-        StringField(reqired=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # the point
-
-
-def test_options_are_given_by_name() -> None:
-    with pytest.raises(TypeError):
-        StringField("a")  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]  # the point
-
-
 def test_a_primary_key_is_required() -> None:
     field = StringField(primary_key=True)
     assert field.required
@@ -573,6 +565,44 @@ def test_a_primary_key_is_required() -> None:
 def test_a_field_never_changes() -> None:
     with pytest.raises(AttributeError):
         StringField().max_length = 5  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]  # the point
+
+
+class OriginField(StringField):
+    """A field of a program's own, which remembers something besides."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(max_length=5)
+        self.origin = origin
+
+
+def test_a_field_of_a_program_may_have_attributes_of_its_own_but_keeps_its_options() -> None:
+    field = OriginField("form")
+    assert (field.origin, field.max_length, field.min_length) == ("form", 5, None)
+    with pytest.raises(AttributeError):
+        field.max_length = 6  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]  # the point
+    with pytest.raises(AttributeError):
+        del field.max_length  # pyright: ignore[reportAttributeAccessIssue]  # as above
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: StringField("a"), "takes by position: nothing"),  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]
+        (lambda: ListField(StringField(), item=StringField()), "each option once"),  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
+        (EnumField, "EnumField needs the option values"),
+        (lambda: StringField(size=3), "StringField has no option size"),  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    ],
+)
+def test_a_field_is_declared_by_its_own_options(make: Callable[[], AnyField], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        make()
+
+
+def test_options_may_be_given_by_position_where_the_class_says_so() -> None:
+    item = StringField()
+    assert ListField(item).item is ListField(item=item).item is item
+    assert pickle.loads(pickle.dumps(ListField(item, max_length=3))).max_length == 3  # noqa: S301  # our own
+    assert copy.copy(ListField(item)).item is item
 
 
 def test_limits_and_defaults_take_their_plain_form() -> None:

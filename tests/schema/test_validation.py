@@ -39,7 +39,7 @@ from minidb.schema import (
     TimeField,
     UUIDField,
 )
-from minidb.schema.fast_path import FastRow
+from minidb.schema.fast_path import FastRow, LaterFastRow
 from minidb.schema.field import AnyField, Errors
 from minidb.schema.validation import RowChecker, check_columns
 
@@ -712,3 +712,21 @@ def test_checked_columns_are_checked_for_good(columns: dict[str, object]) -> Non
     with contextlib.suppress(SchemaValidationError):
         plain = check_columns(columns)
         assert is_identical(check_columns(plain), plain)
+
+
+def test_a_check_is_compiled_for_the_first_row_and_kept() -> None:
+    def made_ready() -> RowChecker:
+        checker = RowChecker(Schema(age=IntegerField(min_value=0)))
+        assert isinstance(checker._fast, LaterFastRow)
+        return checker
+
+    checks: list[Callable[[RowChecker], object]] = [
+        lambda checker: checker.check({"age": 1}),
+        lambda checker: checker.check_values((1,)),
+        lambda checker: checker.check_many([{"age": 1}])[0],
+        lambda checker: checker.check_many_values([(1,)])[0],
+    ]
+    for check in checks:
+        checker = made_ready()
+        assert check(checker) == (1,)
+        assert isinstance(checker._fast, FastRow)

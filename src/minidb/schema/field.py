@@ -155,12 +155,16 @@ class Field(ABC, Generic[ValueT]):
             object.__delattr__(self, name)
 
     def __post_init__(self) -> None:
+        given = vars(
+            self
+        )  # most options of most fields are not, and the schemas of a database are read when it is opened
         for name in _FLAGS:
-            if not isinstance(getattr(self, name), bool):
+            if name in given and not isinstance(given[name], bool):
                 self.contradict(f"The option {name} must be True or False")
         if not (self.nullable is None or isinstance(self.nullable, bool)):
             self.contradict("The option nullable must be True, False or None")
-        self._declare_validators()
+        if "validators" in given or "default_factory" in given:
+            self._declare_validators()
         self._declare_former_names()
         self._declare_computed()
         self._declare_key()

@@ -176,7 +176,7 @@ def _roles_of(fields: Mapping[str, AnyField]) -> Mapping[str, str]:
 def _check_declaration(name: object, field: object) -> None:
     if not isinstance(name, str) or not name:
         raise SchemaDefinitionError("Schema: the name of a field must be a string that is not empty", field=name)
-    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in name) or not is_unicode(name):
+    if not name.isidentifier() and (any(map(_is_control, name)) or not is_unicode(name)):
         raise SchemaDefinitionError(
             f"Schema: the name {name!r} must not contain control characters or lone surrogates", field=name
         )
@@ -200,6 +200,10 @@ def _runs_code(field: AnyField) -> bool:
     if isinstance(field, ObjectField):
         return field.schema.runs_code
     return isinstance(field, ListField) and field.item is not None and _runs_code(field.item)
+
+
+def _is_control(character: str) -> bool:
+    return ord(character) < 32 or 127 <= ord(character) < 160
 
 
 def _is_of_known_kind(field: AnyField) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from minidb.exceptions import FieldError, SchemaValidationError
-from minidb.schema.fast_path import FastRow, can_be_fast
+from minidb.schema.fast_path import FastRow, LaterFastRow, can_be_fast
 from minidb.schema.field import AnyField, Errors
 from minidb.schema.fields import is_unicode
 from minidb.schema.rules import Rules
@@ -55,7 +55,12 @@ class RowChecker:
         )
         rules = Rules(schema, self.restore)
         self.rules = rules if rules.is_needed else None
-        self._fast = FastRow(self._fields) if can_be_fast(self._fields) else None
+        self._fast: FastRow | LaterFastRow | None = None
+        if can_be_fast(self._fields):
+            self._fast = LaterFastRow(self._fields, self._keep_fast)
+
+    def _keep_fast(self, fast: FastRow) -> None:
+        self._fast = fast
 
     def check(
         self, columns: Mapping[str, object], old: Sequence[object] | None = None, *, as_is: bool = False

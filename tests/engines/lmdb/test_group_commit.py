@@ -101,7 +101,7 @@ def queue_of(engine: LmdbEngine) -> CommitQueue:
 
 def is_free(engine: LmdbEngine) -> bool:
     """Whether another process could write now."""
-    other = LockFile(engine._environment.folder / WRITE_LOCK_FILE)
+    other = LockFile(f"{engine._environment.folder}/{WRITE_LOCK_FILE}")
     try:
         return other.try_lock()
     finally:

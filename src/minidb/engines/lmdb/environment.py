@@ -116,7 +116,7 @@ class Environment:
         self.fork_count = 0
         self.orphans: list[Callable[[], None]] = []
         """What ends transactions that were let go of in another thread than theirs."""
-        self._data_file = str(folder / DATA_FILE)
+        self._data_file = f"{folder}/{DATA_FILE}"
         self._map_bytes = map_bytes
         self._wait_s = wait_s
         self.reserve = Reserve(folder)
@@ -140,7 +140,7 @@ class Environment:
         self._locks: Writable | None = None
         try:
             if self.is_writable:
-                make_private(self.folder / READERS_FILE)
+                make_private(f"{self.folder}/{READERS_FILE}")
                 apply_lock = FolderLock(self.folder, APPLY_LOCK_FILE, names_holder=False)
                 log = CommitLog(
                     self.folder,

@@ -35,7 +35,7 @@ _quote = json.encoder.encode_basestring_ascii
 class LockFile:
     """A file that one process has locked at a time. Locking it again, or unlocking it when it is free, does no harm."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self._descriptor = _open_lock_file(path)
         self._named_thread = ""
         self._holder_start = b""
@@ -97,7 +97,7 @@ class FolderLock:
     def __init__(self, folder: Path, file_name: str, *, names_holder: bool = True) -> None:
         """``names_holder``: say in the file who has it, which is of use where one may have it for long."""
         self._thread_lock = WriteLock()
-        self._file = LockFile(folder / file_name)
+        self._file = LockFile(f"{folder}/{file_name}")
         self._names_holder = names_holder
 
     def acquire(self, timeout_s: float) -> Hold:
@@ -119,14 +119,12 @@ class FolderLock:
         self._file.close()
 
 
-def _open_lock_file(path: Path) -> int:
+def _open_lock_file(path: str) -> int:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        make_private(path)
+        make_private(descriptor)
     except OSError as error:
-        raise EngineUnavailableError(
-            f"The lock file cannot be opened: {path}: {error.strerror}", path=str(path)
-        ) from error
+        raise EngineUnavailableError(f"The lock file cannot be opened: {path}: {error.strerror}", path=path) from error
     return descriptor
 
 

@@ -67,7 +67,7 @@ def resolve(location: str | os.PathLike[str]) -> Path:
     if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidOptionError("The path of a database must be text, not empty, without NUL", option="path")
     path = Path(text).expanduser().absolute()
-    if path.exists() and not path.is_dir():
+    if not path.is_dir() and path.exists():
         raise EngineUnavailableError(
             f"A database is a folder, and this is a file: {path}", hint="name a folder, or one that is not there yet"
         )
@@ -76,24 +76,25 @@ def resolve(location: str | os.PathLike[str]) -> Path:
 
 def has_database(path: Path) -> bool:
     """Tell whether a database stands in the folder. Raises where its file is not one that LMDB may be given."""
+    data_file = f"{path}/{DATA_FILE}"  # a string: to make a Path takes as long as to look at the file
     try:
-        status = os.lstat(path / DATA_FILE)
+        status = os.lstat(data_file)
     except FileNotFoundError:
         return False
     except OSError as error:
         raise EngineUnavailableError(f"The folder cannot be read: {path}: {error.strerror}", path=str(path)) from error
     if not stat.S_ISREG(status.st_mode):
         raise EngineUnavailableError(
-            f"The data file is a link or no regular file: {path / DATA_FILE}", hint="open the folder it really lies in"
+            f"The data file is a link or no regular file: {data_file}", hint="open the folder it really lies in"
         )
     if status.st_size < _SMALLEST_DATA_FILE_BYTES:
         raise UnsupportedFormatError(
-            f"The data file is cut short: {path / DATA_FILE}", hint="restore a backup", path=str(path)
+            f"The data file is cut short: {data_file}", hint="restore a backup", path=str(path)
         )
-    descriptor = os.open(path / DATA_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(data_file, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if _MAGIC not in os.read(descriptor, _MAGIC_WITHIN_BYTES):  # before LMDB leaves a lock file beside a stranger's
-            raise UnsupportedFormatError(f"The data file is not LMDB's: {path / DATA_FILE}", path=str(path))
+            raise UnsupportedFormatError(f"The data file is not LMDB's: {data_file}", path=str(path))
     finally:
         os.close(descriptor)
     return True
@@ -172,10 +173,10 @@ def _cannot_make(path: Path, error: OSError) -> EngineError:
     return EngineUnavailableError(f"The database cannot be made: {path}: {error.strerror}", path=str(path))
 
 
-def make_private(path: Path) -> None:
-    """Give a file of ours the mode 0600 where the umask has made it less."""
-    if stat.S_IMODE(path.stat().st_mode) & 0o600 != 0o600:
-        path.chmod(0o600)
+def make_private(file: Path | str | int) -> None:
+    """Give a file of ours, by its path or its descriptor, the mode 0600 where the umask has made it less."""
+    if os.stat(file).st_mode & 0o600 != 0o600:
+        os.chmod(file, 0o600)
 
 
 def write_whole(descriptor: int, data: bytes, offset: int) -> None:

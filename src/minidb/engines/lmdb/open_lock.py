@@ -32,8 +32,9 @@ class OpenLock:
     """The lock of one folder, taken by one open environment, or by a replacement."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / OPEN_LOCK_FILE
-        self._descriptor = _open(self._path)
+        self._folder = str(folder)
+        self._path = f"{folder}/{OPEN_LOCK_FILE}"
+        self._descriptor = _open(self._folder, self._path)
         self._kind: int | None = None
 
     def try_share(self) -> bool:
@@ -86,7 +87,7 @@ class OpenLock:
         """Have a lock of this process's own, where a fork has left it with a part in its parent's."""
         self.close()
         deadline = time.monotonic() + _CHILD_WAIT_S
-        self._descriptor = _open(self._path)
+        self._descriptor = _open(self._folder, self._path)
         while not self.try_share() and time.monotonic() < deadline:
             time.sleep(_PAUSE_S)
 
@@ -101,7 +102,7 @@ class OpenLock:
         """Keep others from taking the lock alone; False if somebody else does so for too long."""
         deadline = time.monotonic() + _CONVERSION_WAIT_S
         try:
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:  # it was removed
             yield False
             return
@@ -121,15 +122,15 @@ class OpenLock:
             return False
 
 
-def _open(path: Path) -> int | None:
+def _open(folder: str, path: str) -> int | None:
     flags = os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o600)
-        make_private(path)
+        make_private(descriptor)
     except OSError as error:
-        if os.access(path.parent, os.W_OK):
+        if os.access(folder, os.W_OK):
             raise EngineUnavailableError(
-                f"The lock file cannot be opened: {path}: {error.strerror}", path=str(path)
+                f"The lock file cannot be opened: {path}: {error.strerror}", path=path
             ) from error
         try:
             return os.open(path, os.O_RDONLY | flags)

@@ -120,15 +120,23 @@ def _is_to_be_settled(path: Path, options: Options) -> bool:
                 path=str(path),
             )
         return False
-    if folders.has_database(path) and _identify(path) in _entries:
+    if _is_open_here(path):
         return False
     return recovery.has_log(path) or not (options.commit_log or options.read_only)
+
+
+def _is_open_here(path: Path) -> bool:
+    try:
+        return bool(_entries) and _identify(path) in _entries
+    except FileNotFoundError:
+        return False
 
 
 def _settle(path: Path, options: Options) -> None:
     """Recover the database. REQUIRES that nobody else has it open."""
     if folders.has_database(path):
-        _recover(path)
+        if not recovery.is_settled(path):
+            _recover(path)
         if not (options.commit_log or options.read_only):
             _forget(path)
 
@@ -228,7 +236,7 @@ def lock_of_only_user(path: Path) -> OpenLock:
 
 
 def _identify(path: Path) -> _FileIdentity:
-    status = (path / folders.DATA_FILE).stat()
+    status = os.stat(f"{path}/{folders.DATA_FILE}")
     return status.st_dev, status.st_ino
 
 
@@ -258,7 +266,7 @@ def _remove_leftovers(path: Path) -> None:
 
     Whoever builds one holds the write lock until it is in its place.
     """
-    if not (path / folders.NEW_FOLDER).is_dir():
+    if not os.path.isdir(f"{path}/{folders.NEW_FOLDER}"):
         return
     lock = FolderLock(path, folders.WRITE_LOCK_FILE)
     try:

@@ -30,8 +30,8 @@ class WriteTurn:
 
     def __init__(self, folder: Path) -> None:
         self._thread_lock = WriteLock()
-        self._file = LockFile(folder / WRITE_LOCK_FILE)
-        self._gate = LockFile(folder / GATE_LOCK_FILE)
+        self._file = LockFile(f"{folder}/{WRITE_LOCK_FILE}")
+        self._gate = LockFile(f"{folder}/{GATE_LOCK_FILE}")
         self._turn_ends = 0.0
         self._is_locked = False  # never true of a file that is not
         self._may_be_locked: list[bool] = []  # never empty where the file is locked: emptied in one step of C

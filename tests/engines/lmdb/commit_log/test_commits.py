@@ -17,7 +17,7 @@ from minidb.engines.lmdb import applying
 from minidb.engines.lmdb.commit_log import commits, keeper
 from minidb.engines.lmdb.commit_log.checkpoint import Begun, Checkpoints
 from minidb.engines.lmdb.commit_log.log import Log, Place
-from minidb.engines.lmdb.commit_log.recovery import is_needed
+from minidb.engines.lmdb.commit_log.recovery import is_needed, is_settled
 from minidb.engines.lmdb.commit_log.steady import Steady, SteadyFile
 from minidb.engines.lmdb.durable import LoggedChanges, make_durable
 from minidb.engines.lmdb.engine import LmdbEngine
@@ -73,6 +73,7 @@ def test_a_database_that_was_closed_needs_no_recovery_and_one_that_was_not_gets_
         database.create_table("people").insert(Row(name="Ada"))
         assert is_needed(database_path)
     assert not is_needed(database_path)
+    assert is_settled(database_path)
     run("db.get_table('people').insert(Row(name='Bob'))", database_path)
     assert is_needed(database_path)
     with caplog.at_level(logging.INFO, "minidb"), MiniDB(database_path) as database:

@@ -39,7 +39,7 @@ Apply = Callable[["lmdb.Environment", "lmdb.Transaction[bytes]", int, "SpaceChan
 
 def has_log(folder: Path) -> bool:
     """Tell whether there is a log, be there something in it or not."""
-    return (folder / FILE).exists()
+    return os.path.exists(f"{folder}/{FILE}")
 
 
 def is_needed(folder: Path) -> bool:
@@ -50,6 +50,18 @@ def is_needed(folder: Path) -> bool:
         return False
     with closing(file):
         return not _newest(file).is_closed
+
+
+def is_settled(folder: Path) -> bool:
+    """Tell whether ``recover`` has nothing to do. REQUIRES that nobody else has it open, so that nobody writes."""
+    try:
+        file = SteadyFile(folder / FILE, is_writable=False)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # it says what is wrong
+    with closing(file):
+        return _is_settled(file, _newest(file))
 
 
 def recover(folder: Path, open_data_file: Open, apply: Apply) -> None:
@@ -63,8 +75,8 @@ def recover(folder: Path, open_data_file: Open, apply: Apply) -> None:
         return
     with closing(file):
         steady = _newest(file)
-        if steady.is_closed and file.is_reset(steady.place.segment):
-            return  # that is written last, so the record has been flushed, and nothing was logged since
+        if _is_settled(file, steady):
+            return
         # Once more: its process may have been killed, or the disk have failed, before it was flushed.
         file.record(steady)
         if not steady.is_closed:
@@ -81,6 +93,11 @@ def forget(folder: Path) -> None:
         flush_folder(folder)  # before its segments: it would have nothing to replay
     for name in file_names():
         (folder / name).unlink(missing_ok=True)
+
+
+def _is_settled(file: SteadyFile, steady: Steady) -> bool:
+    # To reset the file is the last that is done, so the record has been flushed, and nothing was logged since.
+    return steady.is_closed and file.is_reset(steady.place.segment)
 
 
 def _newest(file: SteadyFile) -> Steady:
