@@ -11,6 +11,7 @@ changes := a msgpack array of
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -30,7 +31,11 @@ class StoredChanges(Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
 
 _write: Final = msgspec.msgpack.Encoder().encode
-_read: Final = msgspec.msgpack.Decoder(StoredChanges).decode
+
+
+@cache
+def _decoder() -> msgspec.msgpack.Decoder[StoredChanges]:
+    return msgspec.msgpack.Decoder(StoredChanges)
 
 
 def encode_changes(changes: StoredChanges) -> bytes:
@@ -41,6 +46,6 @@ def encode_changes(changes: StoredChanges) -> bytes:
 def decode_changes(data: bytes) -> StoredChanges:
     """Return the changes. Raises ``CorruptionError``."""
     try:
-        return _read(data)
+        return _decoder().decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptionError("It holds no changes of a commit") from error

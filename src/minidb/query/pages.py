@@ -55,7 +55,7 @@ def find_page(
         page = nsmallest(size + 1, rows, key=key_of)
     else:
         if after is not None and after.way == _id_of(table, access):
-            plan = plan._replace(access=_from(access, after.at))
+            plan = replace(plan, access=_from(access, after.at))
         straight = key_of if isinstance(access, IndexScan) else None
         rows = rows_of(filtered(transaction, table, plan, counters, straight))
         if after is not None:

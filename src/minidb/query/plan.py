@@ -8,8 +8,7 @@ the filter has the last word.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from minidb.conditions.implication import conjuncts_of, follows
 from minidb.conditions.match import has_one_type
@@ -34,7 +33,7 @@ MOST_RANGES: Final = 1000
 _NULL: Final = bytes((type_codes.NULL,))
 
 
-class Range(NamedTuple):
+class Range(Struct, frozen=True):
     """A half-open range of keys; None is the open end."""
 
     start: bytes | None
@@ -79,7 +78,7 @@ class Union(Struct, frozen=True):
 Access = TableScan | IndexScan | Union
 
 
-class Plan(NamedTuple):
+class Plan(Struct, frozen=True):
     """How a query is run."""
 
     access: Access
@@ -344,7 +343,7 @@ def _cut(ranges: list[Range], length: int) -> tuple[list[Range], bool]:
 
     Long values are cut in an index, so that a bound that is longer says nothing beyond the cut.
     """
-    if max(map(len, filter(None, chain.from_iterable(ranges))), default=0) <= length:
+    if max((len(bound) for one in ranges for bound in (one.start, one.stop) if bound), default=0) <= length:
         return ranges, False
     cut = []
     for one in ranges:

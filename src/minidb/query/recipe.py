@@ -139,7 +139,7 @@ class Recipe(Struct, frozen=True):
         except (_OtherwiseError, SchemaValidationError, UnicodeEncodeError):
             return None
         part = narrow(prefix, limits) if limits else Range(prefix or None, successor(prefix))
-        start, stop = part
+        start, stop = part.start, part.stop
         if (start is not None and len(start) > LARGEST_UNCUT_BYTES) or (
             stop is not None and (len(stop) > LARGEST_UNCUT_BYTES or (start is not None and start >= stop))
         ):
