@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
 from minidb import MiniDB
 from minidb.exceptions import EngineUnavailableError
+from minidb.structs import Struct
 
 MARK_FILE: Final = "about-this-demo.txt"
 MARK: Final = "This folder was made by `minidb demo`."
@@ -33,8 +33,7 @@ License (ODbL) 1.0.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """The folder that the demo uses, and in words what was found there."""
 
     folder: Path

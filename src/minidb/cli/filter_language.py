@@ -21,13 +21,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from minidb import Condition, where
 from minidb.cli.cells import BAD_TEXT, AnyField, json_converter_of, parser_of
 from minidb.exceptions import UsageError
 from minidb.schema import EnumField, IntegerField, ListField, Schema
+from minidb.structs import Struct
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:
@@ -63,8 +63,7 @@ class FilterError(UsageError):
     """A filter says nothing. Facts: ``filter``, and ``column``, where it goes wrong, from 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(Struct, frozen=True):
     kind: str
     text: str
     place: int

@@ -10,7 +10,6 @@ import datetime
 import math
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from typing import Final
@@ -33,6 +32,7 @@ from minidb.schema import (
     TimeField,
     UUIDField,
 )
+from minidb.structs import Struct, field
 
 _NAMES: Final[Mapping[str, Callable[..., AnyField]]] = {
     "integer": IntegerField,
@@ -62,8 +62,7 @@ _OF_JSON_TEXT: Final = ("date", "datetime", "moment", "time", "uuid")  # JSON ha
 _OF_JSON: Final[Mapping[type, str]] = {bool: "boolean", int: "integer", float: "float", list: "list", dict: "dict"}
 
 
-@dataclass(slots=True)
-class Column:
+class Column(Struct):
     """What is known of a column so far."""
 
     name: str

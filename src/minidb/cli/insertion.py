@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Self
@@ -22,10 +21,10 @@ from minidb.cli.new_database import is_absent, new_database
 from minidb.cli.sources import BATCH_ROWS, Batch, Source, Unreadable, open_source
 from minidb.exceptions import UsageError
 from minidb.schema import Schema
+from minidb.structs import Struct
 
 
-@dataclass(frozen=True, kw_only=True)
-class Insertion:
+class Insertion(Struct, frozen=True, kw_only=True):
     """A run of ``minidb insert``: its arguments are those of the verb."""
 
     path: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from minidb.exceptions import (
     UsageError,
 )
 from minidb.schema import Schema
+from minidb.structs import Struct, field
 
 MOST_BAD_ROWS_TOLD: Final = 10
 
@@ -35,8 +35,7 @@ class Meeting(Enum):
     IGNORE = "ignore"
 
 
-@dataclass(frozen=True, slots=True)
-class BadRow:
+class BadRow(Struct, frozen=True):
     """A row that cannot be loaded: where it stands, what it was, and a reason for each bad field ("" for the row)."""
 
     line: int
@@ -44,8 +43,7 @@ class BadRow:
     row: object
 
 
-@dataclass(slots=True)
-class Loaded:
+class Loaded(Struct):
     """What has become of the rows of a file."""
 
     rows: int = 0
@@ -168,8 +166,7 @@ class Converter:
         return made, reasons
 
 
-@dataclass(slots=True)
-class Loader:
+class Loader(Struct):
     """Loads batches into a table, and counts in ``loaded``."""
 
     converter: Converter

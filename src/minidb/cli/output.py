@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
 from enum import Enum
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO, TypeAlias, cast
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO, TypeAlias, cast
 import typer
 
 from minidb.cli.cells import json_of, text_of
+from minidb.structs import Struct
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,8 +37,7 @@ PLAIN_TYPES: Final = frozenset({str, int, float, type(None)})
 """Types that ``csv`` writes as ``text_of`` does."""
 
 
-@dataclass(slots=True)
-class Pager:
+class Pager(Struct):
     """The pager, by which a table is shown that is higher than the terminal."""
 
     read_for_s: float = 0.0

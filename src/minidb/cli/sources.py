@@ -15,12 +15,12 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from minidb.exceptions import UsageError
+from minidb.structs import Struct
 
 if TYPE_CHECKING:
     import _csv
@@ -35,16 +35,14 @@ _FORMATS: Final = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json"}
 FORMATS: Final = ("csv", "tsv", "json", "nl")
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """What stands in the place of a row that is no JSON object."""
 
     reason: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Some rows of a file, and the line on which each ends, from 1."""
 
     lines: list[int]

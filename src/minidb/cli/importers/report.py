@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
@@ -15,12 +14,12 @@ from minidb.cli.arguments import number_of
 from minidb.cli.new_database import is_absent, new_database
 from minidb.cli.sources import BATCH_ROWS
 from minidb.exceptions import UsageError
+from minidb.structs import Struct, field
 
 TOLD_EVERY: Final = 1000  # rows or items
 
 
-@dataclass(slots=True)
-class ImportReport:
+class ImportReport(Struct):
     """What was imported, by the name of the table or mapping, and what was not."""
 
     tables: dict[str, int] = field(default_factory=dict)

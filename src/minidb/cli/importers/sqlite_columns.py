@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -23,6 +22,7 @@ from minidb.schema import (
     JSONField,
     StringField,
 )
+from minidb.structs import Struct
 
 _MOST_EXACT: Final = 2**53  # up to here each integer is a float
 
@@ -42,8 +42,7 @@ _NUMBER: Final = re.compile(r"[+-]?\s*(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGN
 _CONSTANTS: Final[Mapping[str, object]] = {"null": None, "true": 1, "false": 0}
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column as SQLite declares it."""
 
     name: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from minidb import Condition
@@ -13,6 +12,7 @@ from minidb.cli.filter_language import parse_filter
 from minidb.cli.importers.sqlite_columns import quote
 from minidb.exceptions import UsageError
 from minidb.schema import Schema
+from minidb.structs import Struct
 
 _WHERE: Final = re.compile(r"\)\s*WHERE\b(.*)", re.IGNORECASE | re.DOTALL)
 _OTHER_LOGIC: Final = re.compile(r"!=|<>|\bNOT\b(?!\s+NULL\b)", re.IGNORECASE)
@@ -23,8 +23,7 @@ _PARTS: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """An index as SQLite has it."""
 
     name: str

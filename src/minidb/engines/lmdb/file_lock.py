@@ -11,7 +11,6 @@ while LMDB's own write transaction is open.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import threading
 import time
@@ -28,8 +27,6 @@ _LONGEST_PAUSE_S: Final = 0.002
 """One process at a time waits for the write lock itself, so it may look often; the others wait behind it."""
 
 _HOLDER_BYTES: Final = 256
-
-_quote = json.encoder.encode_basestring_ascii
 
 
 class LockFile:
@@ -63,7 +60,9 @@ class LockFile:
         """Say in the file that this thread has it. REQUIRES the lock."""
         name = threading.current_thread().name
         if name != self._named_thread:  # what stays the same is kept: this is on the way of every commit
-            self._holder_start = f'{{"pid": {os.getpid()}, "thread": {_quote(name[:60])}, "since": '.encode("ascii")
+            from json.encoder import encode_basestring_ascii as quote  # here, as who only reads does without: 2 ms
+
+            self._holder_start = f'{{"pid": {os.getpid()}, "thread": {quote(name[:60])}, "since": '.encode("ascii")
             self._named_thread = name
         # Blanks to a fixed length, so that nothing of a longer predecessor is left. A reader copes with half of it.
         text = b"%s%.6f}" % (self._holder_start, time.time())
@@ -129,6 +128,8 @@ def _open_lock_file(path: str) -> int:
 
 
 def _read_holder(descriptor: int) -> tuple[int | None, str | None, float | None]:
+    import json
+
     try:
         holder = json.loads(os.pread(descriptor, _HOLDER_BYTES, 0))
         # A clock that was set back must not make a negative age.

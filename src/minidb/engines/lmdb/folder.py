@@ -22,7 +22,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import stat
 import sys
 from collections.abc import Callable
@@ -133,6 +132,8 @@ def build(path: Path, make_data_file: Callable[[Path], None]) -> None:
 
 def make_aside(path: Path) -> Path:
     """Make the empty folder in which a database is built. REQUIRES the lock of ``minidb.lock``."""
+    import shutil  # here, as it is for the one time that a database is made: 1.5 ms
+
     aside = path / NEW_FOLDER
     try:
         if aside.exists():  # left by a process that was killed while it held the lock that we hold now
@@ -146,6 +147,8 @@ def make_aside(path: Path) -> Path:
 
 def move_into_place(aside: Path, path: Path) -> None:
     """Give a flushed and closed data file its name, over what has it, and remove the folder that it was built in."""
+    import shutil
+
     try:
         (aside / DATA_FILE).chmod(0o600)
         flush_folder(aside)

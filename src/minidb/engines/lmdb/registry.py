@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -268,6 +267,8 @@ def _remove_leftovers(path: Path) -> None:
     """
     if not os.path.isdir(f"{path}/{folders.NEW_FOLDER}"):
         return
+    import shutil
+
     lock = FolderLock(path, folders.WRITE_LOCK_FILE)
     try:
         hold = lock.acquire(0)
