@@ -291,12 +291,15 @@ class Calls:
     def _session_of(self, alone: WriteTransaction) -> WriteSession:
         return WriteSession(alone, self.catalog_of(alone), self.engine.allot_ids)
 
+    def _begin_shared(self, timeout_s: float) -> WriteTransaction:
+        return self.engine.begin_write(timeout_s)  # of the engine of now: compact and restore_from change it
+
     def make_shared_writes(self) -> None:
         """Begin with nothing that waits to be written, as when the database is opened, and in a forked child."""
         self.shared_writes = None
         if not self.engine.capabilities.has_many_writers:
             self.shared_writes = SharedWrites(
-                self.engine.begin_write,
+                self._begin_shared,
                 self._session_of,
                 timeout_s=self.options.write_timeout_s,
                 gathers=self.engine.capabilities.is_durable,
