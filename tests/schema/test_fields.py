@@ -6,6 +6,7 @@ import copy
 import datetime
 import doctest
 import enum
+import inspect
 import pickle
 import re
 import uuid
@@ -596,6 +597,13 @@ def test_a_field_of_a_program_may_have_attributes_of_its_own_but_keeps_its_optio
 def test_a_field_is_declared_by_its_own_options(make: Callable[[], AnyField], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         make()
+
+
+def test_help_shows_the_options_of_a_field() -> None:
+    assert str(inspect.signature(StringField)).startswith("(*, required=False, default=UNSET, ")
+    assert str(inspect.signature(ListField)).startswith("(item=None, *, required=False, ")
+    assert str(inspect.signature(EnumField)).startswith("(values, *, required=False, ")
+    assert str(inspect.signature(OriginField)) == "(origin: 'str') -> 'None'"
 
 
 def test_options_may_be_given_by_position_where_the_class_says_so() -> None:

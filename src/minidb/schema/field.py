@@ -27,6 +27,9 @@ from typing import (
 
 from minidb.exceptions import FieldError, SchemaDefinitionError
 
+if TYPE_CHECKING:
+    from inspect import Signature
+
 ValueT = TypeVar("ValueT")
 FieldT = TypeVar("FieldT", bound="AnyField")
 
@@ -69,6 +72,23 @@ def with_options(*, kw_only: bool = True) -> Callable[[type[FieldT]], type[Field
         return declared
 
     return declare
+
+
+class _Signature:
+    """What ``help`` shows of a class of fields: its options, where these are all that it takes."""
+
+    def __get__(self, field: object, field_class: type[AnyField]) -> Signature:
+        if field_class.__init__ is not Field.__init__:
+            raise AttributeError("an __init__ of its own says what it takes")
+        from inspect import Parameter, Signature
+
+        defaults, first = field_class.option_defaults, field_class.positional_options
+        parameters = []
+        for name in (*first, *(name for name in defaults if name not in first)):
+            kind = Parameter.POSITIONAL_OR_KEYWORD if name in first else Parameter.KEYWORD_ONLY
+            default = Parameter.empty if defaults[name] is MUST_BE_GIVEN else defaults[name]
+            parameters.append(Parameter(name, kind, default=default))
+        return Signature(parameters)
 
 
 @with_options()
@@ -130,6 +150,8 @@ class Field(ABC, Generic[ValueT]):
 
     positional_options: ClassVar[tuple[str, ...]]
     """The options that may be given by position."""
+
+    __signature__: ClassVar = _Signature()
 
     if not TYPE_CHECKING:  # a type checker makes its own of the options
 
