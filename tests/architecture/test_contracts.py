@@ -34,6 +34,7 @@ LATER_MODULES = {
     "minidb.query.page_token",
     "minidb.schema.evolution",
     "minidb.schema.shapes",
+    "minidb.tables.history",
     "minidb.tables.index_build",
     "minidb.tables.rewriting",
 }

@@ -9,7 +9,6 @@ from minidb.api.calls import Calls
 from minidb.exceptions import InvalidOptionError, UsageError
 from minidb.structs import Struct
 from minidb.tables import catalog as catalogs
-from minidb.tables import history
 from minidb.tables.session import WriteSession
 
 _log = logging.getLogger("minidb")
@@ -47,6 +46,7 @@ class HistoryKeeping(Calls):
         increments can follow, and trim the history when it has been backed up. Raises ``UsageError`` inside a
         transaction.
         """
+        from minidb.tables import history
 
         def start(session: WriteSession) -> None:
             if not session.catalog.keeps_history:
@@ -59,6 +59,7 @@ class HistoryKeeping(Calls):
 
     def stop_history(self) -> None:
         """Delete the history, and keep none from now on. Does nothing if there is none."""
+        from minidb.tables import history
 
         def stop(session: WriteSession) -> None:
             if session.catalog.keeps_history:
@@ -79,6 +80,8 @@ class HistoryKeeping(Calls):
         self._require_no_transaction()
         number = self._number_of(before)
         deleted = 0
+        from minidb.tables import history
+
         # In parts: a history may hold more commits than can be deleted in memory.
         while trimmed := self.write_alone(None, lambda session: history.trim(session.bytes, number)):
             deleted += trimmed
@@ -90,6 +93,8 @@ class HistoryKeeping(Calls):
         with self.committed() as snapshot:
             if not self.catalog_of(snapshot).keeps_history:
                 return None
+            from minidb.tables import history
+
             tail, head = history.tail(snapshot), history.head(snapshot)
         return History(
             after=tail.number,
@@ -103,6 +108,8 @@ class HistoryKeeping(Calls):
             if not self.catalog_of(snapshot).keeps_history:
                 raise UsageError("The database keeps no history", hint="db.start_history() begins one")
             if isinstance(before, datetime.datetime) and before.tzinfo is not None:
+                from minidb.tables import history
+
                 return history.number_at(snapshot, (before - _EPOCH) // datetime.timedelta(microseconds=1))
         if type(before) is not int:
             raise InvalidOptionError(

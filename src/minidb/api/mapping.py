@@ -30,12 +30,13 @@ V_co = TypeVar("V_co", covariant=True)
 
 _MISSING: Final = object()
 
+if TYPE_CHECKING:
 
-class _HasKeysAndItems(Protocol[K, V_co]):
-    """What ``dict.update`` takes besides pairs."""
+    class _HasKeysAndItems(Protocol[K, V_co]):
+        """What ``dict.update`` takes besides pairs."""
 
-    def keys(self) -> Iterable[K]: ...
-    def __getitem__(self, key: K, /) -> V_co: ...
+        def keys(self) -> Iterable[K]: ...
+        def __getitem__(self, key: K, /) -> V_co: ...
 
 
 class PersistentMapping(MutableMapping[K, V]):

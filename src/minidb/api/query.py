@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from minidb.api.grouping import Grouping
 from minidb.conditions.predicate import Condition, where
 from minidb.engines.port import ReadTransaction
 from minidb.exceptions import IndexNotFoundError, RowNotFoundError, UsageError
@@ -28,6 +27,7 @@ from minidb.tables.row import Row
 from minidb.tables.session import WriteSession
 
 if TYPE_CHECKING:
+    from minidb.api.grouping import Grouping
     from minidb.api.table import Table
     from minidb.query.explain import Explanation
 
@@ -180,6 +180,8 @@ class Query(Generic[RowType]):
 
     def group_by(self, *fields: str) -> Grouping:
         """Put the rows that have the same values of some fields together, to ask for figures of each group."""
+        from minidb.api.grouping import Grouping
+
         if not fields or not all(isinstance(field, str) for field in fields):
             raise UsageError("group_by takes one or more names of fields")
         return Grouping(self, fields)

@@ -16,7 +16,6 @@ Those of a group are called one by one, each by the one before it, as in ``engin
 
 from __future__ import annotations
 
-import copy
 import threading
 import time
 from collections import deque
@@ -219,6 +218,8 @@ def _fail(group: Sequence[SharedWrite], error: Exception) -> None:
     """Let an error be that of all which were not refused anyway."""
     for write in group:
         if write.failure is None:
+            import copy
+
             failure = copy.copy(error)  # each is raised in a thread of its own
             failure.__cause__ = error.__cause__
             write.failure = failure

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from minidb.engines.port import Space
 from minidb.exceptions import CorruptionError
 from minidb.maintenance.contents import Contents
 from minidb.structs import field
-from minidb.tables.history import CHAIN_BYTES, HISTORY, Chain, Point
+
+if TYPE_CHECKING:
+    from minidb.tables.history import Point
 
 FORMAT: Final = 1
 
@@ -117,6 +119,8 @@ class Manifest(Contents, kw_only=True):
 
     def _has_right_spaces(self) -> bool:
         if self.is_increment:
+            from minidb.tables.history import HISTORY
+
             return list(self.spaces) == [HISTORY]
         return len(self.spaces) <= _MOST_SPACES and all(map(is_kept, self.spaces))
 
@@ -142,6 +146,8 @@ def _to_document(point: Point | None) -> dict[str, object] | None:
 
 
 def _from_document(document: object) -> Point | None:
+    from minidb.tables.history import CHAIN_BYTES, Chain, Point
+
     if document is None:
         return None
     try:

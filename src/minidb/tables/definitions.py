@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from minidb.conditions.document import from_document, to_document
 from minidb.conditions.predicate import Condition
 from minidb.encoding.rows import encode_document
 from minidb.engines.port import Space
@@ -74,7 +73,11 @@ class IndexDefinition(Struct, frozen=True, eq=False):
         return self.fields, self.unique, self.each, self._condition(), self.is_covering
 
     def _condition(self) -> bytes:
-        return b"" if self.where is None else encode_document({"where": to_document(self.where)})
+        if self.where is None:
+            return b""
+        from minidb.conditions.document import to_document
+
+        return encode_document({"where": to_document(self.where)})
 
     def to_document(self) -> dict[str, object]:
         document: dict[str, object] = {
@@ -86,6 +89,8 @@ class IndexDefinition(Struct, frozen=True, eq=False):
         if self.each is not None:
             document["each"] = self.each
         if self.where is not None:
+            from minidb.conditions.document import to_document
+
             document["where"] = to_document(self.where)
         if self.is_covering:
             document["include"] = INCLUDE_ALL
@@ -101,10 +106,19 @@ class IndexDefinition(Struct, frozen=True, eq=False):
             tuple(document["fields"]),
             document["unique"],
             each=document.get("each"),
-            where=from_document(document["where"]) if "where" in document else None,
+            where=_condition_of(document),
             is_covering=document.get("include") == INCLUDE_ALL,
             is_building=document.get("building", False),
         )
+
+
+def _condition_of(document: Mapping[str, Any]) -> Condition | None:  # Any: as above
+    """Return the condition of a stored index, if it has one."""
+    if "where" not in document:
+        return None
+    from minidb.conditions.document import from_document
+
+    return from_document(document["where"])
 
 
 class MappingDefinition(Struct, frozen=True):

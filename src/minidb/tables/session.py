@@ -10,7 +10,6 @@ from minidb.exceptions import MigrationError
 from minidb.tables.binding import TableBinding
 from minidb.tables.catalog import SEQUENCES, Catalog, TableKey
 from minidb.tables.definitions import TableDefinition
-from minidb.tables.history import Recorder
 
 
 class WriteSession:
@@ -27,6 +26,8 @@ class WriteSession:
         self._allot_ids = allot_ids
         self._next_ids = transaction.inherit_ids()
         if catalog.keeps_history:
+            from minidb.tables.history import Recorder
+
             transaction.record(Recorder(transaction))
 
     def table(self, key: TableKey) -> TableBinding:
