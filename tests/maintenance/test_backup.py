@@ -12,6 +12,7 @@ import random
 import re
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -41,7 +42,6 @@ from minidb.maintenance import compression as compression_module
 from minidb.maintenance.backup_format import MAGIC, Reader, Writer
 from minidb.maintenance.compression import Compression, decompressing
 from minidb.maintenance.manifest import Manifest
-from minidb.maintenance.whole_file import WholeFile
 
 COMPRESSIONS: list[Compression | None] = [None, "gzip"]
 
@@ -100,13 +100,16 @@ def test_the_bytes_are_as_they_are_documented() -> None:
     writer = Writer(written.write, manifest)
     writer.begin_space(Space("rows/1"))
     writer.pairs([(b"k", b"value")])
+    writer.packed(b"as it is")
     assert writer.end() in written.getvalue().hex()
     data = written.getvalue()
     assert data.startswith(b"\x89MiniDB\r\n\x1a\n" + b"H")
-    assert data[11 + 5 + 4 :].startswith(b'{"minidb": "backup", "format": 1, ')
+    assert data[11 + 5 + 4 :].startswith(b'{"minidb": "backup", "format": 2, ')
     space = b"S\6\0\0\0"
     assert space + zlib.crc32(space + b"rows/1").to_bytes(4, "little") + b"rows/1" in data
     assert b"\x91\x92\xc4\x01k\xc4\x05value" in data
+    packed = b"Q\x08\0\0\0"
+    assert packed + zlib.crc32(packed + b"as it is").to_bytes(4, "little") + b"as it is" in data
     assert data[-32 - 9 :].startswith(b"E\x20\0\0\0")
 
 
@@ -431,17 +434,15 @@ def test_a_full_disk_is_said(folder_database: MiniDB) -> None:
 def test_bytes_that_the_disk_changed_are_seen_before_the_file_has_its_name(
     database: MiniDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real_flush = WholeFile.flush
+    real_pread = os.pread
 
-    def flush_and_spoil(file: WholeFile) -> None:
-        real_flush(file)
-        with os.fdopen(os.dup(file.file.fileno()), "r+b") as same:
-            same.seek(5000)
-            byte = same.read(1)[0]
-            same.seek(5000)
-            same.write(bytes([byte ^ 1]))
+    def read_spoilt(descriptor: int, size: int, position: int) -> bytes:
+        data = bytearray(real_pread(descriptor, size, position))
+        if position <= 5000 < position + len(data):
+            data[5000 - position] ^= 1
+        return bytes(data)
 
-    monkeypatch.setattr(WholeFile, "flush", flush_and_spoil)
+    monkeypatch.setattr(os, "pread", read_spoilt)
     with pytest.raises(BackupError, match="does not hold what was written"):
         database.backup(tmp_path / "all.minidb")
     assert names_in(tmp_path) - {"database"} == set()
@@ -485,11 +486,14 @@ def test_a_closed_database_is_not_backed_up(database: MiniDB) -> None:
 
 
 @pytest.fixture(scope="module")
-def good() -> bytes:
-    """A backup with something of everything."""
-    with MiniDB(":memory:") as database:
+def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A backup with something of everything, and with every kind of frame."""
+    with MiniDB(tmp_path_factory.mktemp("good") / "database") as database:
         fill(database)
-        return backed_up(database)
+        database.get_table("notes").insert({"long": "x" * 5000})
+        data = backed_up(database)
+    assert {frame[:1] for frame in frames_of(data)} == {b"H", b"S", b"P", b"Q", b"E"}
+    return data
 
 
 def read_all(data: bytes) -> list[tuple[str, list[tuple[bytes, bytes]]]]:
@@ -563,6 +567,14 @@ def test_frames_in_another_order_are_refused(good: bytes) -> None:
             read_all(MAGIC + b"".join(frames[:left_out] + frames[left_out + 1 :]))
 
 
+def test_an_older_format_is_read_and_a_newer_one_refused(good: bytes, tmp_path: Path) -> None:
+    document, bodies = taken_apart(good)
+    for version in (1, 2):
+        MiniDB.restore(io.BytesIO(forged(bodies, document | {"format": version})), tmp_path / f"copy {version}")
+    with pytest.raises(BackupError, match="does not know"):
+        read_all(forged(bodies, document | {"format": 3}))
+
+
 def frames_of(data: bytes) -> list[bytes]:
     frames = []
     place = len(MAGIC)
@@ -591,7 +603,7 @@ def forged(bodies: dict[str, list[bytes]], header: dict[str, Any] | None = None,
     for space, frames in bodies.items():
         writer.begin_space(Space(space))
         for body in frames:
-            writer._frame(b"P", body)
+            writer._frame(b"Q" if body.startswith(PAGE_BYTES) else b"P", body)
     writer.end()
     return written.getvalue()
 
@@ -619,8 +631,26 @@ def _forged_header(said: dict[str, Any]) -> Manifest:
 
 PAIR = encode_pairs([(b"k", b"v")])
 
+PAGE_BYTES = (4096).to_bytes(4, "little")
+
+
+def page_of(*pairs: tuple[bytes, bytes], lower: int | None = None, offsets: list[int] | None = None) -> bytes:
+    """Return one page of pairs, or one that is wrong."""
+    nodes = [struct.pack("<IHH", len(value), 0, len(key)) + key + value for key, value in pairs]
+    upper = 4096 - sum(map(len, nodes))
+    found = [upper + sum(map(len, nodes[:place])) for place in range(len(nodes))] if offsets is None else offsets
+    lower = 16 + 2 * len(found) if lower is None else lower
+    return bytes(12) + struct.pack(f"<HH{len(found)}H", lower, upper, *found) + b"".join(nodes)
+
+
+def packed(*pages: bytes) -> list[bytes]:
+    return [PAGE_BYTES + b"".join(pages)]
+
+
+NESTED = page_of((b"a", struct.pack("<IHH", 1, 0, 1) + b"bv"), offsets=[4079, 4088])
+
 HOSTILE = [
-    forged({}, format=2),
+    forged({}, format=3),
     forged({}, minidb="dump"),
     forged({}, tables=[]),
     forged({}, tables={"t": "1"}),
@@ -647,6 +677,18 @@ HOSTILE = [
     forged({"rows/1": [encode_pairs([(b"", b"v")])]}, spaces={"rows/1": 1}),
     forged({"rows/1": [encode_pairs([(b"k" * 512, b"v")])]}, spaces={"rows/1": 1}),
     forged({"rows/1": [encode_pairs([(b"%08d" % n, b"") for n in range(200_000)])]}, spaces={"rows/1": 200_000}),
+    forged({"rows/1": packed()}, spaces={"rows/1": 1}),
+    forged({"rows/1": packed(page_of())}, spaces={"rows/1": 1}),
+    forged({"rows/1": packed(page_of((b"k", b"v")), page_of((b"k", b"v")))}, spaces={"rows/1": 2}),
+    forged({"rows/1": packed(page_of((b"k", b"v"), (b"a", b"v")))}, spaces={"rows/1": 2}),
+    forged({"rows/1": packed(page_of((b"k", b"v"))[:-1])}, spaces={"rows/1": 1}),
+    forged({"rows/1": packed(page_of((b"k", b"v"))[:5])}, spaces={"rows/1": 1}),
+    forged({"rows/1": packed(page_of((b"k", b"v"), offsets=[4000]))}, spaces={"rows/1": 1}),
+    forged({"rows/1": packed(page_of((b"k", b"v"), offsets=[4095]))}, spaces={"rows/1": 1}),
+    forged({"rows/1": packed(page_of((b"k", b"v"), lower=14))}, spaces={"rows/1": 1}),
+    forged({"rows/1": packed(page_of((b"k", b"v"), lower=65535))}, spaces={"rows/1": 1}),
+    forged({"rows/1": packed(NESTED)}, spaces={"rows/1": 2}),
+    forged({"rows/1": [PAGE_BYTES + page_of((b"k", b"v")) * 60_000]}, spaces={"rows/1": 60_000}),
     # Whole, and yet no database: no catalog, a space of nobody's, a catalog that cannot be read.
     forged({}),
     forged({"catalog": []}, spaces={"catalog": 0}),

@@ -155,6 +155,7 @@ class _MemorySnapshot:
     """A ``ReadTransaction`` over shared spaces."""
 
     scan_joined = None
+    scan_packed = None
 
     def __init__(
         self,

@@ -99,6 +99,17 @@ class ScanJoined(Protocol):
         ...
 
 
+class ScanPacked(Protocol):
+    """A scan of a whole space without an object for each pair."""
+
+    def __call__(self, space: Space) -> Iterator[tuple[int, bytes]] | None:
+        """Yield all pairs in order, some at a time: how many, and they, as ``encoding.pairs.unpack_pairs`` reads them.
+
+        The bytes of some are at most 1 MiB. Returns None where ``scan`` must do.
+        """
+        ...
+
+
 class ReadTransaction(Protocol):
     """One snapshot of all spaces.
 
@@ -166,6 +177,11 @@ class ReadTransaction(Protocol):
     @property
     def scan_joined(self) -> ScanJoined | None:
         """Scan pairs together with what they refer to in another space. None where two steps are as quick as one."""
+        ...
+
+    @property
+    def scan_packed(self) -> ScanPacked | None:
+        """Scan a space in the form in which the engine holds it. None where ``scan`` is as quick."""
         ...
 
     def last_key(self, space: Space) -> bytes | None:

@@ -214,6 +214,8 @@ class Base(Protocol):
 class BufferedTransaction:
     """A ``WriteTransaction`` made of an engine's ``Base`` and a write buffer. One thread uses it."""
 
+    scan_packed = None
+
     def __init__(self, base: Base, *, spill_bytes: int = SPILL_BYTES) -> None:
         self._base = base
         # The same object until the transaction is doomed: a base that spills changes what is behind it.

@@ -1,16 +1,17 @@
 """The bytes of a backup: what one snapshot holds, in frames that each have a checksum.
 
-    backup  := magic header (space pairs*)* end
+    backup  := magic header (space (pairs | packed)*)* end
     magic   := 89 "MiniDB" 0d 0a 1a 0a                 a transfer as text would change it
-    header, space, pairs, end := frame
+    header, space, pairs, packed, end := frame
     frame   := kind length checksum body
-    kind    := "H" | "S" | "P" | "E"                   1 byte
+    kind    := "H" | "S" | "P" | "Q" | "E"             1 byte
     length  := 4 bytes, unsigned, little endian        of the body
     checksum := CRC-32 of kind, length and body; 4 bytes, little endian
 
     header  := JSON                                    see ``manifest``
     space   := UTF-8                                   the name of the space whose pairs follow
     pairs   := msgpack                                 as in ``encoding.pairs``, keys rising through all of a space
+    packed  := pages                                   the same in another form, as in ``encoding.pairs``
     end     := SHA-256 of kind, length and checksum of all frames before, which stand for the bodies
 
 The spaces follow in the order of the header, each with just as many pairs as it says, and nothing follows the end. The
@@ -18,9 +19,11 @@ whole may be compressed by gzip, which a reader sees by its first bytes.
 
 The spaces are the catalog, and those of rows, mappings and ids given out; in an increment it is the history alone, the
 records of the commits since an earlier backup (see ``tables.history``). Index entries are not in it: a restore makes
-them of the rows, so that none can be wrong. No engine's own pages are in it either. So a backup of one engine is
-restored into any, and a hostile one can do no more than have the wrong keys and values: every frame is checked before
-it is used, and what is restored is verified.
+them of the rows, so that none can be wrong. Whatever form pairs have, a restore reads them here, and hands no byte of a
+page to an engine. So a backup of one engine is restored into any, and a hostile one can do no more than have the wrong
+keys and values: every frame is checked before it is used, and what is restored is verified.
+
+Format 1 is this one without ``packed``.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from struct import Struct
 from typing import Final
 from zlib import crc32
 
-from minidb.encoding.pairs import ONE_PAIR, decode_pairs, encode_pairs
+from minidb.encoding.pairs import ONE_PAIR, decode_pairs, encode_pairs, unpack_pairs
 from minidb.engines.port import Pair, Space
 from minidb.exceptions import BackupError, CorruptionError
 from minidb.maintenance.compression import LARGEST_RATIO, UnpacksTooMuchError, decompressing
@@ -42,7 +45,7 @@ from minidb.maintenance.streams import Read, Source, Write, name_of, opened
 # Stored in every backup: never change.
 MAGIC: Final = b"\x89MiniDB\r\n\x1a\n"
 _HEAD: Final = Struct("<cII")
-_HEADER, _SPACE, _PAIRS, _END = b"H", b"S", b"P", b"E"
+_HEADER, _SPACE, _PAIRS, _PACKED, _END = b"H", b"S", b"P", b"Q", b"E"
 _UNCHECKED_HEAD: Final = Struct("<cI")  # what stands before the checksum
 
 SPLIT_BYTES: Final = 1024 * 1024
@@ -93,6 +96,10 @@ class Writer:
             if len(body) < SPLIT_BYTES // 4:
                 self._fitting = min(2 * self._fitting, _MOST_PAIRS)
 
+    def packed(self, body: bytes) -> None:
+        """Write pairs that an engine has packed, in the order of their keys."""
+        self._frame(_PACKED, body)
+
     def end(self) -> str:
         """Write the last frame; return the SHA-256 in it, in hexadecimal."""
         digest = self._heads.digest()
@@ -103,7 +110,8 @@ class Writer:
         checksum = crc32(body, crc32(_UNCHECKED_HEAD.pack(kind, len(body))))
         head = _HEAD.pack(kind, len(body), checksum)
         self._heads.update(head)
-        self._put(head + body)
+        self._put(head)
+        self._put(body)
 
     def _put(self, data: bytes) -> None:
         self._write(data)
@@ -184,11 +192,11 @@ class Reader:
     def _pairs(self, count: int) -> Iterator[list[Pair]]:
         last = b""
         while count > 0:
-            body = self._expect(_PAIRS, _LARGEST_FRAME_BYTES)
-            if len(body) > SPLIT_BYTES and body[0] != ONE_PAIR:
+            kind, body = self._next(_PAIRS + _PACKED, _LARGEST_FRAME_BYTES)
+            if len(body) > SPLIT_BYTES and (kind == _PACKED or body[0] != ONE_PAIR):
                 raise self.refusal("a frame is longer than one of several pairs may be")
             try:
-                pairs = decode_pairs(body)
+                pairs = decode_pairs(body) if kind == _PAIRS else unpack_pairs(body)
             except CorruptionError as error:
                 raise self.refusal(error.message) from error
             for key, _ in pairs:
@@ -212,16 +220,20 @@ class Reader:
 
     def _expect(self, kind: bytes, most_bytes: int) -> bytes:
         """Return the body of the next frame, which must be of a kind."""
+        return self._next(kind, most_bytes)[1]
+
+    def _next(self, kinds: bytes, most_bytes: int) -> tuple[bytes, bytes]:
+        """Return kind and body of the next frame, which must be of one of the kinds."""
         self._frame_at = self.position
         head = self._take(_HEAD.size)
         found, length, checksum = _HEAD.unpack(head)
-        if found != kind or length > most_bytes:
+        if found not in kinds or length > most_bytes:
             raise self.refusal("a frame begins as none can begin there")
         body = self._take(length)
         if crc32(body, crc32(head[: _UNCHECKED_HEAD.size])) != checksum:
             raise self.refusal("a frame fails its checksum")
         self._heads.update(head)
-        return body
+        return found, body
 
     def _take(self, size: int) -> bytes:
         """Return the next bytes, read in parts: a length is no reason to take so much memory at once."""

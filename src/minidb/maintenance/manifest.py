@@ -1,6 +1,6 @@
 """What a backup says of itself: its header.
 
-    header := {"minidb": "backup", "format": 1, "minidb_version": text, "engine": text, "created_at": ISO 8601,
+    header := {"minidb": "backup", "format": 2, "minidb_version": text, "engine": text, "created_at": ISO 8601,
                "tables": {name: rows}, "mappings": {name: items}, "spaces": {name: pairs},
                "history": point | null, "since": point | null}
     point  := {"commit": number, "time_us": microseconds since 1970, "chain": hexadecimal}
@@ -23,7 +23,9 @@ from minidb.structs import field
 if TYPE_CHECKING:
     from minidb.tables.history import Point
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+
+_KNOWN_FORMATS: Final = (1, FORMAT)
 
 _MOST_SPACES: Final = 4096  # as many as an engine holds
 _SPACE_NAME: Final = r"catalog|sequences|(rows|mapping)/[0-9]{1,20}"
@@ -99,7 +101,7 @@ class Manifest(Contents, kw_only=True):
         """Return what a header says. Raises ``CorruptionError``."""
         if not isinstance(document, dict) or document.get("minidb") != "backup":
             raise CorruptionError("The header is none of a backup of MiniDB")
-        if document.get("format") != FORMAT:
+        if document.get("format") not in _KNOWN_FORMATS:
             raise CorruptionError("The backup has a format that this version does not know")
         texts = {name: document.get(name) for name in ("minidb_version", "engine", "created_at")}
         counts = {name: document.get(name) for name in ("tables", "mappings", "spaces")}

@@ -40,7 +40,7 @@ def writing(target: Target) -> Iterator[Write]:
     try:
         if is_path(target):
             with WholeFile(as_path(target)) as file:
-                yield file.file.write
+                yield file.write
                 file.finish()
         else:
             yield writer_of(target)

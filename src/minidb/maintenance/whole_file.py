@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -14,7 +17,9 @@ from minidb.exceptions import BackupError
 _BUFFER_BYTES: Final = 64 * 1024
 """For short writes; a longer one goes to the file without being copied."""
 
-_WRITE_OUT_BYTES: Final = 8 * 1024 * 1024
+_BLOCK_BYTES: Final = 512 * 1024
+"""Written at a time, while the next ones are made."""
+
 _PART: Final = ".part"
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
@@ -35,26 +40,69 @@ class WholeFile:
         except OSError as error:
             raise cannot_write(path, error) from error
         self.file = os.fdopen(descriptor, "w+b", buffering=_BUFFER_BYTES)
-        self._unsent_bytes = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="minidb-file")
+        self._pending: Future[None] | None = None
+        self._unsent: list[bytes] = []
+        self._unsent_bytes = self._written_bytes = 0
+        self._is_flushed = False
 
     def write(self, data: bytes) -> None:
-        """Write, and from time to time have the host begin to put on disk what is there: less is left to the flush."""
-        self.file.write(data)
+        """Write; another thread does it, a block after the other, while the caller makes the next one."""
+        self._unsent.append(data)
         self._unsent_bytes += len(data)
-        if self._unsent_bytes >= _WRITE_OUT_BYTES and hasattr(os, "posix_fadvise"):
-            end = self.file.tell()
-            # As Linux does it, this waits for nothing, and keeps what is not on disk yet.
-            os.posix_fadvise(self.file.fileno(), end - self._unsent_bytes, self._unsent_bytes, os.POSIX_FADV_DONTNEED)
-            self._unsent_bytes = 0
+        if self._unsent_bytes >= _BLOCK_BYTES:
+            self._send()
+
+    def _send(self) -> None:
+        self._wait()
+        data, self._unsent, self._unsent_bytes = self._unsent, [], 0
+        self._pending = self._thread.submit(self._write_block, data)
+
+    def _wait(self) -> None:
+        """Wait for what the other thread does, and raise what it raised."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def _write_block(self, data: list[bytes]) -> None:
+        for some in data:
+            self.file.write(some)
+        self.file.flush()
+        if hasattr(os, "posix_fadvise"):
+            begin, self._written_bytes = self._written_bytes, self.file.tell()
+            # The host begins to put on disk what is there, so that less is left to the flush. As Linux does it, this
+            # waits for nothing, and keeps what is not on disk yet.
+            os.posix_fadvise(self.file.fileno(), begin, self._written_bytes - begin, os.POSIX_FADV_DONTNEED)
 
     def flush(self) -> None:
         """Make what has been written survive a power failure."""
         self.file.flush()
         os.fsync(self.file.fileno())
 
+    @contextmanager
+    def flushing(self) -> Iterator[Callable[[int], bytes]]:
+        """Flush while the block runs, and yield what reads the file from its beginning. Nothing is written any more."""
+        self._send()
+        self._wait()
+        self._pending = self._thread.submit(self.flush)
+        descriptor, position = self.file.fileno(), 0
+
+        def read(size: int) -> bytes:
+            nonlocal position
+            data = os.pread(descriptor, size, position)
+            position += len(data)
+            return data
+
+        yield read
+        self._wait()
+        self._is_flushed = True
+
     def finish(self, *, may_replace: bool = True) -> bool:
         """Flush, and give the file its name. Without ``may_replace``, return False where something has it."""
-        self.flush()
+        if not self._is_flushed:
+            self._send()
+            self._wait()
+            self.flush()
         if not may_replace:
             try:
                 os.link(self._part, self.path)
@@ -76,6 +124,7 @@ class WholeFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._thread.shutdown()
         try:
             self.file.close()
         except OSError:  # a full disk again, for what is still in the buffer of a file that is given up

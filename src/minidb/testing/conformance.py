@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from minidb.encoding.pairs import unpack_pairs
 from minidb.engines.port import CATALOG, Engine, Pair, ReadTransaction, Space, WriteTransaction
 from minidb.exceptions import ConflictError, WriteTimeoutError
 from minidb.testing.building import check_a_state_has_a_number_of_its_own, check_sorted_pairs_are_written_as_any
@@ -49,10 +50,17 @@ def pairs(
     reverse: bool = False,
     limit: int | None = None,
 ) -> list[Pair]:
-    """Return all pairs of a scan, having checked that no list of it is empty and that the keys' scan agrees."""
+    """Return all pairs of a scan, having checked that no list of it is empty and that other scans agree."""
     pages = list(transaction.scan(space, start, stop, reverse=reverse, limit=limit))
     assert all(pages), "a scan yields lists of at least one pair"
     found = [pair for page in pages for pair in page]
+    if limit is None and start is None and stop is None and not reverse and transaction.scan_packed is not None:
+        packed = list(transaction.scan_packed(space) or ())
+        if packed:
+            unpacked = [unpack_pairs(data) for _, data in packed]
+            expect([pair for some in unpacked for pair in some], found, "scan_packed yields the pairs that scan yields")
+            expect([count for count, _ in packed], list(map(len, unpacked)), "it says how many they are")
+            assert all(len(data) <= 1024 * 1024 for _, data in packed), "it yields at most 1 MiB at a time"
     if limit is None:
         keys = [key for page in transaction.scan_keys(space, start, stop, reverse=reverse) for key in page]
         expect(keys, [key for key, _ in found], "scan_keys yields the keys that scan yields")

@@ -20,6 +20,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
@@ -429,7 +430,29 @@ class Environment:
         for handle in known.handles.values():
             statistics = transaction.stat(handle)
             pages += statistics["branch_pages"] + statistics["leaf_pages"] + statistics["overflow_pages"]
-        return pages * self.live().stat()["psize"]
+        return pages * self.page_bytes
+
+    @property
+    def page_bytes(self) -> int:
+        """The size of a page."""
+        return self.live().stat()["psize"]
+
+    def record_of(self, transaction: lmdb.Transaction[bytes], space: Space) -> bytes | None:
+        """Return what LMDB notes of the tree of a space, as a transaction sees it. REQUIRES that it has not written."""
+        slot = transaction.get(space.encode("utf-8"), None, self._spaces_handle)
+        return None if slot is None else transaction.get(slot_name(int.from_bytes(slot, "big")))
+
+    def open_file(self) -> FileIO | None:
+        """Open the data file once more, to read it; None where it is not the folder's any more."""
+        try:
+            file = FileIO(self._data_file)
+        except OSError:
+            return None
+        status = os.fstat(file.fileno())
+        if (status.st_dev, status.st_ino) == self._identity:
+            return file
+        file.close()
+        return None
 
     def committed_bytes(self) -> int:
         """Return how much room the spaces take in the newest state that is committed."""

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from io import FileIO
 from itertools import islice, repeat, takewhile
 from typing import Final
 
@@ -14,7 +15,8 @@ import lmdb
 from minidb.engines.lmdb.applying import Applying, write
 from minidb.engines.lmdb.commit_queue import Commit, Line
 from minidb.engines.lmdb.environment import Environment, KnownSpaces, keep_inherited
-from minidb.engines.lmdb.errors import translate
+from minidb.engines.lmdb.errors import translate, translate_os
+from minidb.engines.lmdb.leaves import Tree, packed, tree_of
 from minidb.engines.port import Pair, Space
 from minidb.engines.write_buffer import Layer
 from minidb.engines.write_lock import Hold
@@ -130,6 +132,24 @@ class LmdbSnapshot:
                 size = min(size * 2, LARGEST_PAGE)
         except lmdb.Error as error:
             raise self._failure(error) from error
+
+    def scan_packed(self, space: Space) -> Iterator[tuple[int, bytes]] | None:
+        environment = self._environment
+        try:
+            tree = tree_of(environment.record_of(self._live(), space), environment.page_bytes)
+            file = None if tree is None else environment.open_file()
+        except lmdb.Error as error:
+            raise self._failure(error) from error
+        return None if tree is None or file is None else self._scan_packed(file, tree)
+
+    def _scan_packed(self, file: FileIO, tree: Tree) -> Iterator[tuple[int, bytes]]:
+        with file:
+            try:
+                for some in packed(file.fileno(), tree):
+                    yield some
+                    self._live()
+            except OSError as error:
+                raise translate_os(error, str(self._environment.folder)) from error
 
     def last_key(self, space: Space) -> bytes | None:
         try:

@@ -52,6 +52,7 @@ class PostgresSnapshot:
     """A ``ReadTransaction``. Also the committed side of a write transaction, with what was applied so far."""
 
     state_id = None
+    scan_packed = None
 
     def __init__(self, connections: Connections, connection: ServerConnection, known: KnownSpaces) -> None:
         self._spaces: dict[Space, SpaceStatements] = dict(known.spaces)
