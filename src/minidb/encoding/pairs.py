@@ -13,6 +13,7 @@ the node of a pair is in it. The nodes have the place from ``upper`` to ``page_b
 from __future__ import annotations
 
 import struct
+from itertools import repeat
 from struct import Struct, unpack_from
 from typing import Final
 
@@ -69,17 +70,18 @@ def _unpack_page(data: bytes, at: int, page_bytes: int, pairs: list[tuple[bytes,
     end: int = begin + page_bytes - upper
     if not _PAGE_HEAD.size <= lower <= upper <= page_bytes <= _MOST_PAGE_BYTES or end > len(data):
         raise CorruptionError("A page of pairs has impossible bounds")
-    unpack, head_bytes = _NODE.unpack_from, _NODE.size
-    used = 0
-    for offset in unpack_from(f"<{(lower - _PAGE_HEAD.size) >> 1}H", data, at + _PAGE_HEAD.size):
-        node = begin + offset - upper
-        value_bytes, flags, key_bytes = unpack(data, node)
+    before = begin - upper
+    nodes = [
+        before + offset for offset in unpack_from(f"<{(lower - _PAGE_HEAD.size) >> 1}H", data, at + _PAGE_HEAD.size)
+    ]
+    head_bytes, room = _NODE.size, end - begin
+    for node, (value_bytes, flags, key_bytes) in zip(nodes, map(_NODE.unpack_from, repeat(data), nodes), strict=False):
         key = node + head_bytes
         value = key + key_bytes
         stop = value + value_bytes
-        used += stop - node
+        room -= stop - node
         # Nodes that overlap could take a thousand times the page's bytes in memory.
-        if flags or offset < upper or stop > end or used > end - begin:
+        if flags or node < begin or stop > end or room < 0:
             raise CorruptionError("Pairs overlap, or lie outside of their page")
         pairs.append((data[key:value], data[value:stop]))
     return end

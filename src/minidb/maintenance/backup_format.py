@@ -31,6 +31,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from operator import lt
 from struct import Struct
 from typing import Final
 from zlib import crc32
@@ -199,13 +200,13 @@ class Reader:
                 pairs = decode_pairs(body) if kind == _PAIRS else unpack_pairs(body)
             except CorruptionError as error:
                 raise self.refusal(error.message) from error
-            for key, _ in pairs:
-                if not last < key or len(key) > _LARGEST_KEY_BYTES:
-                    raise self.refusal("keys stand in a wrong order, or are too long")
-                last = key
             count -= len(pairs)
             if not pairs or count < 0:
                 raise self.refusal("a space has more or fewer pairs than the header says")
+            keys = [key for key, _ in pairs]
+            if not all(map(lt, [last, *keys], keys)) or max(map(len, keys)) > _LARGEST_KEY_BYTES:
+                raise self.refusal("keys stand in a wrong order, or are too long")
+            last = keys[-1]
             yield pairs
 
     def end(self) -> str:
