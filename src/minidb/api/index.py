@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from minidb.engines.port import ReadTransaction
+from minidb.engines.port import Engine, ReadTransaction
 from minidb.exceptions import (
     CommitUnknownError,
     ConflictError,
@@ -89,7 +89,8 @@ def prepare_building(database: Calls, table: str, define: Callable[[Catalog], In
 
     Raises what ``define`` raises, and ``ChecksumError``.
     """
-    return partial(begin_building, database, ahead=_read_first(database, table, define))
+    engine = database.engine
+    return partial(begin_building, database, ahead=_read_first(database, table, define), engine=engine)
 
 
 def _read_first(database: Calls, table: str, define: Callable[[Catalog], IndexDefinition]) -> Ahead | None:
@@ -108,17 +109,21 @@ def _read_first(database: Calls, table: str, define: Callable[[Catalog], IndexDe
 
 
 def begin_building(
-    database: Calls, session: WriteSession, table: str, wanted: IndexDefinition, ahead: Ahead | None = None
+    database: Calls,
+    session: WriteSession,
+    table: str,
+    wanted: IndexDefinition,
+    ahead: Ahead | None = None,
+    engine: Engine | None = None,
 ) -> Building:
     """Begin to build an index, or go on where it was left. The rest is for ``finish_building``, after the commit.
 
-    REQUIRES a transaction that has written nothing if there is anything ``ahead``.
+    REQUIRES a transaction that has written nothing if there is anything ``ahead``, which was made in ``engine``.
     """
     from minidb.tables import index_build
     from minidb.tables.definition_changes import begin_index
 
-    if ahead is not None and not ahead.holds_in(session):
-        ahead = None
+    ahead = _held(database, session, ahead, engine)
     index = begin_index(session, table, wanted)
     # Where many write, a change of the catalog that reads rows meets all who write any.
     has_many_writers = database.engine.capabilities.has_many_writers
@@ -161,18 +166,23 @@ def _build_batches(database: Calls, index: IndexDefinition, batches: int) -> tup
     """Write the entries of so many batches of rows, or of few; return whether what was made ahead of them has held."""
     from minidb.tables import index_build
 
-    ahead = None
+    ahead, engine = None, database.engine
     if batches > index_build.FEW_BATCHES:
         with database.committed() as snapshot:
             ahead = index_build.read_ahead(snapshot, database.catalog_of(snapshot), index, batches)
 
     def build(session: WriteSession) -> tuple[Step, bool]:
-        held = ahead if ahead is not None and ahead.holds_in(session) else None
+        held = _held(database, session, ahead, engine)
         has_many_writers = database.engine.capabilities.has_many_writers
         step = index_build.build_batch(session, index, held, has_many_writers=has_many_writers)
         return step, held is ahead
 
     return database.write_alone(None, build)
+
+
+def _held(database: Calls, session: WriteSession, ahead: Ahead | None, engine: Engine | None) -> Ahead | None:
+    """Return what was made ahead, if it holds. In another engine, as after a restore, a number means another state."""
+    return ahead if ahead is not None and database.engine is engine and ahead.holds_in(session) else None
 
 
 _WORTH_ANOTHER_CALL: Final = (ConflictError, CommitUnknownError, WaitError, EngineError, DatabaseClosedError)
