@@ -53,7 +53,9 @@ class Expected:
         if ledger.ready is None and ledger.pending is None:
             return cls(before, frozenset(tokens), {}, is_owed)
         acknowledged = dict(before[ledger.ready or 0])
-        possible: list[Model] = []
+        # What was found counts from the first commit on that was built on it: see ``Writer.close_ledger``.
+        is_decided = ledger.done or ledger.ready is None
+        possible = [] if is_decided else [dict(model) for model in before if model != acknowledged]
         for number, operation in enumerate(ledger.done):
             if number >= ledger.synced:
                 possible.append(dict(acknowledged))

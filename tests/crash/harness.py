@@ -119,8 +119,9 @@ class Writer:
     def close_ledger(self, outcome: Outcome, tally: Tally, *, is_decided: bool) -> None:
         """End a life: what was found is what the next one begins with.
 
-        Until somebody writes, it is not decided what becomes of a commit that was cut off by the kill: LMDB may have
-        it in the file, and show it only when the next writer has put its lock in order.
+        Until somebody commits, it is not decided what becomes of a commit that was cut off by the kill. LMDB may have
+        it in the file, and show it only when the next writer has put its lock in order. And one that was too large for
+        the log can be seen before it is on the disk: if all are killed then, it is taken back.
         """
         expected = self.expected()
         ledger = read_ledger(self.ledger_path)
@@ -130,7 +131,6 @@ class Writer:
         if len(expected.possible) > 1:
             tally.pending_present += found == expected.possible[-1]
             tally.pending_absent += found == expected.possible[0]
-        is_decided |= found == expected.possible[-1]
         self._before = [found] if is_decided else expected.possible
 
 

@@ -244,6 +244,15 @@ def test_a_database_that_is_there_before_its_rows_is_found(tmp_path: Path) -> No
         check(tmp_path / "absent", expected, comes_whole=True)
 
 
+def test_what_was_found_may_be_undone_until_something_was_acknowledged_on_top_of_it() -> None:
+    old, seen = {"0-1": row("0-1")}, {"0-2": row("0-2")}
+    step: Operation = {"kind": "insert", "rows": [row("0-3")]}
+    on_top = {**seen, "0-3": row("0-3")}
+    assert Expected.of([old, seen], Ledger(ready=1)).possible == [old, seen]
+    assert Expected.of([old, seen], Ledger(ready=1, pending=step)).possible == [old, seen, on_top]
+    assert Expected.of([old, seen], Ledger(ready=1, done=[step], synced=1)).possible == [on_top]
+
+
 def test_a_torn_last_line_of_a_ledger_counts_as_not_written(tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     path.write_text('{"ready": 0}\n{"try": {"kind": "delete", "token": "a"}}\n{"done": {')

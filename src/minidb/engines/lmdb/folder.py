@@ -66,7 +66,7 @@ def resolve(location: str | os.PathLike[str]) -> Path:
     if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidOptionError("The path of a database must be text, not empty, without NUL", option="path")
     path = Path(text).expanduser().absolute()
-    if not path.is_dir() and path.exists():
+    if path.exists() and not path.is_dir():  # in this order: another process may be making it
         raise EngineUnavailableError(
             f"A database is a folder, and this is a file: {path}", hint="name a folder, or one that is not there yet"
         )
