@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # A deadline would make a test fail because the machine was busy, which says nothing about the code.
 settings.register_profile("minidb", deadline=None, print_blob=True)
+settings.register_profile("quick", parent=settings.get_profile("minidb"), max_examples=20)
 settings.load_profile("minidb")
 
 
