@@ -243,8 +243,7 @@ class Calls:
         return (
             threading.get_ident() != threading.main_thread().ident
             and self.shared_writes is not None
-            and ambient_transaction()
-            is None  # of another object for the same database: its end is not to be waited for
+            and ambient_transaction() is None  # one of another object for this database would be waited for in vain
             and not self._catalog.runs_code(key)
             and not any(type(one) is not dict and isinstance(one, Mapping) for one in arguments)
         )

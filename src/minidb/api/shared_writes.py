@@ -26,6 +26,7 @@ from typing import Any, Final
 from minidb.engines.port import WriteTransaction
 from minidb.exceptions import CommitUnknownError, StorageFullError, WriteTimeoutError
 from minidb.tables.session import WriteSession
+from minidb.waiter import Waiter
 
 GATHER_S: Final = 0.0005
 """So long does a leader wait for the next of those who shared the last transaction to come back. Without it 8 threads
@@ -45,21 +46,17 @@ Operation = Callable[[WriteSession], Any]  # Any: what the caller is to get
 """Writes in a transaction that others share. REQUIRES that it writes nothing before its last check."""
 
 
-class SharedWrite:
+class SharedWrite(Waiter):
     """What one thread wants to be written, and what has come of it."""
 
-    __slots__ = ("_alarm", "deadline", "failure", "following", "is_done", "operation", "result")
+    __slots__ = ("deadline", "failure", "operation", "result")
 
     def __init__(self, operation: Operation, deadline: float) -> None:
+        super().__init__()
         self.operation = operation
         self.deadline = deadline
         self.result: Any = None  # Any: as above
         self.failure: BaseException | None = None
-        self.is_done = False
-        self.following: SharedWrite | None = None
-        """Whom its thread calls when it is done: the next one of its group."""
-        self._alarm = threading.Lock()
-        self._alarm.acquire()
 
     def run(self, session: WriteSession) -> None:
         """Run it; what it raises is for its caller."""
@@ -67,18 +64,6 @@ class SharedWrite:
             self.result, self.failure = self.operation(session), None
         except Exception as error:  # noqa: BLE001  # raised where it was called
             self.failure = error
-
-    def wait(self, timeout_s: float) -> None:
-        """Wait until called, but no longer than so many seconds."""
-        self._alarm.acquire(timeout=timeout_s)
-
-    def call(self) -> None:
-        """Wake its thread, to look at what has become of it."""
-        if self._alarm.locked():
-            try:
-                self._alarm.release()
-            except RuntimeError:  # another thread has called it in this moment
-                return
 
 
 class SharedWrites:
@@ -120,8 +105,7 @@ class SharedWrites:
             else:
                 self._call_gathering()
                 write.wait(LOOK_AGAIN_S)
-        if write.following is not None:
-            write.following.call()
+        write.call_following()
         if write.failure is not None:
             raise write.failure
         return write.result

@@ -42,7 +42,6 @@ class ModelBinding(TableBinding):
         self._shape: Shape = rows.shape
         super().__init__(definition, rows.schema)
         self.key = (definition.name, rows)
-        self.runs_code = True
 
     def _make_codec(self) -> RowCodec:
         assert self._checker is not None, "a model has a schema"

@@ -592,13 +592,15 @@ class _Interrupt(BaseException):
 def interrupted(work: Callable[[], object], moment: int) -> bool:
     """Run work, with an exception at the so-many-th place where one of a signal can come in; say whether it came.
 
-    Those places are the beginning of a function and the return from one of C, in the modules of the engine.
+    Those places are the beginning of a function and the return from one of C, in the modules of the engine and of what
+    its commits wait by.
     """
     places = 0
 
     def count(frame: FrameType, event: str, _: object) -> None:
         nonlocal places
-        if event in ("call", "c_return") and "/minidb/engines/" in frame.f_code.co_filename:
+        name = frame.f_code.co_filename
+        if event in ("call", "c_return") and ("/minidb/engines/" in name or name.endswith("/minidb/waiter.py")):
             if frame.f_code.co_name in ("__del__", "_after_fork_in_child"):
                 return
             places += 1

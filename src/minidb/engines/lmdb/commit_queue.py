@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from minidb.engines.write_buffer import Layer
 from minidb.exceptions import CommitUnknownError, ConflictError, MiniDBError, StorageFullError
+from minidb.waiter import Waiter
 
 if TYPE_CHECKING:
     from minidb.engines.lmdb.environment import KnownSpaces
@@ -46,44 +47,23 @@ MOST_SEEN: Final = 64
 """A view keeps so many commits that are on disk already, or as many as are not, before it is made anew."""
 
 
-class Commit:
+class Commit(Waiter):
     """One transaction's place in the line. Done when it has an outcome, or stands in a dead line."""
 
-    __slots__ = ("_alarm", "changes", "failure", "following", "is_done", "known", "next_ids", "thread_id")
+    __slots__ = ("changes", "failure", "known", "next_ids", "thread_id")
 
     def __init__(self, changes: Layer, known: KnownSpaces, next_ids: Mapping[int, int]) -> None:
+        super().__init__()
         self.changes = changes
         self.known = known
         self.next_ids = next_ids
         self.thread_id = threading.get_ident()
         self.failure: MiniDBError | None = None
-        self.is_done = False
-        self.following: Commit | None = None
-        """Whom its thread calls when it is done: the next one of its group."""
-        self._alarm = threading.Lock()
-        self._alarm.acquire()
 
     def finish(self, failure: MiniDBError | None = None) -> None:
         """Set the outcome. The failure first: who sees that it is done must see which."""
         self.failure = failure
         self.is_done = True
-
-    def wait(self, timeout_s: float) -> None:
-        """Wait until called, but no longer than so many seconds."""
-        self._alarm.acquire(timeout=timeout_s)
-
-    def call(self) -> None:
-        """Wake its thread, to look at what has become of it."""
-        if self._alarm.locked():
-            try:
-                self._alarm.release()
-            except RuntimeError:  # another thread has called it in this moment
-                return
-
-    def call_following(self) -> None:
-        """Wake the thread of the next one of its group, if there is one."""
-        if self.following is not None:
-            self.following.call()
 
 
 Line = list[Commit]
