@@ -73,11 +73,12 @@ def read_steps(database: MiniDB) -> Iterator[Step]:
         data = snapshot.get(table.space, key) or b""
         body = data[BODY]
         record, whole = table.codec.read_body(body), table.codec.whole
-        find = reading.finder(snapshot.get, table)
-        yield "begin a snapshot, get the bytes, end it", time_of(lambda: engine.read_newest(table.space, key))
+        get, get_newest = snapshot.getter(table.space), engine.newest_getter(snapshot.generation, table.space)
+        find = reading.finder(get, table)
+        yield "begin a snapshot, get the bytes, end it", time_of(lambda: get_newest(key))
         yield "find the row", time_of(lambda: find(_ID))
         yield "id to key", time_of(lambda: encode_integer(_ID))
-        yield "get the bytes", time_of(lambda: snapshot.get(table.space, key))
+        yield "get the bytes", time_of(lambda: get(key))
         yield "checksum", time_of(lambda: crc32(data, whole))
         yield "cut the body out", time_of(lambda: data[BODY])
         yield "body to row", time_of(lambda: table.codec.read_body(body))

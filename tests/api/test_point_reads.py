@@ -15,6 +15,7 @@ import pytest
 
 from minidb import MiniDB, Row, Table
 from minidb.engines.lmdb.engine import LmdbEngine
+from minidb.engines.port import OtherStateError
 from minidb.exceptions import (
     ChecksumError,
     DatabaseClosedError,
@@ -290,11 +291,11 @@ def test_the_engine_leaves_to_a_snapshot_what_it_does_not_know(database_path: Pa
             table = catalog.table("people")
         key = table.key_of_id(1)
         assert key is not None
-        generation, data = engine.read_newest(table.space, key)
-        assert generation == snapshot.generation
-        assert data is not None
-        assert engine.read_newest(table.space, b"\x31\x09") == (generation, None)
+        get = engine.newest_getter(snapshot.generation, table.space)
+        assert get(key) is not None
+        assert get(b"\x31\x09") is None
         other.drop_table("people")
-        assert engine.read_newest(table.space, key) != (generation, data)
-        engine.begin_read().close()
-        assert engine.read_newest(table.space, key) == (-1, None)
+        for _ in range(2):
+            with pytest.raises(OtherStateError):
+                get(key)
+            engine.begin_read().close()

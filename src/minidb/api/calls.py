@@ -12,7 +12,7 @@ from minidb.api.retry import repeat
 from minidb.api.shared_writes import SharedWrites
 from minidb.api.snapshots import OpenSnapshots
 from minidb.api.transaction import Transaction, ambient_transaction
-from minidb.engines.port import Engine, ReadTransaction, Space, WriteTransaction
+from minidb.engines.port import Engine, OtherStateError, ReadTransaction, WriteTransaction
 from minidb.exceptions import ConflictError, DatabaseClosedError, ReadOnlyError
 from minidb.options import Options
 from minidb.tables import catalog as catalogs
@@ -95,7 +95,11 @@ class Calls:
         if connection is not None:
             return self.read(connection, key, reading.find, row_id)
         pool = self.connection_pool
-        taken = pool.take()
+        try:
+            taken = pool.idle.pop()  # pool.take, written out
+            taken.uses += 1
+        except IndexError:
+            taken = pool.take()
         try:
             catalog = self._catalog
             find = catalog.finders.get(key)
@@ -104,7 +108,7 @@ class Calls:
                     row = find(row_id)
                     if row is not None or catalog.table(key).key_of_id(row_id) is not None:
                         return row  # else nothing was read, and the table may be gone
-                except _OtherStateError:
+                except OtherStateError:
                     pass
             snapshot = self.engine.begin_read()
             try:
@@ -119,16 +123,9 @@ class Calls:
     def _finding_newest(self, catalog: Catalog, key: TableKey) -> TableBinding:
         """Return a table, and keep what finds its rows in the newest state, where the engine reads that in one step."""
         table = catalog.table(key)
-        read_newest, generation = self.engine.read_newest, catalog.generation
-        if read_newest is not None and key not in catalog.finders:
-
-            def get(space: Space, row_key: bytes) -> bytes | None:
-                seen, data = read_newest(space, row_key)
-                if seen != generation:
-                    raise _OtherStateError
-                return data
-
-            catalog.finders[key] = reading.finder(get, table)
+        newest_getter = self.engine.newest_getter
+        if newest_getter is not None and key not in catalog.finders:
+            catalog.finders[key] = reading.finder(newest_getter(catalog.generation, table.space), table)
         return table
 
     def read(
@@ -328,7 +325,3 @@ class Calls:
         self._made_here |= made_here
         with self._catalog_lock:
             self._catalog = self._catalog.with_live_schemas_of(committed)
-
-
-class _OtherStateError(Exception):
-    """The newest state has other tables than the catalog, or does not tell."""

@@ -124,7 +124,7 @@ class ConnectionPool:
         # Guards what follows but for the deques. Reentrant, since garbage collection may come in anywhere and end a
         # transaction.
         self._lock = threading.RLock()
-        self._idle: deque[Connection] = deque()
+        self.idle: deque[Connection] = deque()
         # Weakly: a connection that a signal's exception has lost on its way is then missed, and replaced.
         self._all: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._shares: weakref.WeakSet[Connection] = weakref.WeakSet()
@@ -141,7 +141,7 @@ class ConnectionPool:
     def take(self) -> Connection:
         """Take a connection for one call that runs no code of the program's, waiting at most the pool's timeout."""
         try:
-            connection = self._idle.pop()
+            connection = self.idle.pop()
         except IndexError:
             connection = self._wait(self._timeout_s, may_share=True)
         connection.uses += 1
@@ -190,7 +190,7 @@ class ConnectionPool:
             return {
                 "pool_max": self._max_connections,
                 "pool_size": len(self._all),
-                "pool_available": len(self._idle),
+                "pool_available": len(self.idle),
                 "requests_num": self._uses_before + uses + self._errors,
                 "requests_queued": self._queued,
                 "requests_wait_ms": round(self._wait_s * 1000),
@@ -219,7 +219,7 @@ class ConnectionPool:
     def lend(self, timeout_s: float) -> Connection:
         """Lend a connection until ``take_back``."""
         try:
-            connection = self._idle.pop()
+            connection = self.idle.pop()
         except IndexError:
             connection = self._wait(timeout_s, may_share=False)
         connection.uses += 1
@@ -316,7 +316,7 @@ class ConnectionPool:
         """Whether nothing would ever come free if this thread waited, too. REQUIRES the lock."""
         waiting = {waiter.thread_id for waiter in self._waiters if waiter.connection is None} | {me}
         holders = {connection.holder for connection in self._all}
-        return len(self._all) >= self._max_connections and not self._idle and holders <= waiting
+        return len(self._all) >= self._max_connections and not self.idle and holders <= waiting
 
     def _stand_in_line(self, waiter: _Waiter, timeout_s: float) -> None:
         while True:
@@ -377,7 +377,7 @@ class ConnectionPool:
     def _serve(self) -> None:
         """Hand what may be had to those who have waited long, and call as many others as there is something for."""
         while self._waiters and len(self._all) < self._max_connections:
-            connection = Connection(self._database, self._idle)
+            connection = Connection(self._database, self.idle)
             self._all.add(connection)
             self._hand(connection)
         while self._waiters and time.monotonic() - self._waiters[0].began > HANDOVER_AFTER_S:
@@ -385,7 +385,7 @@ class ConnectionPool:
             if idle is None:
                 return
             self._hand(idle)
-        for waiter in islice(self._waiters, len(self._idle)):
+        for waiter in islice(self._waiters, len(self.idle)):
             waiter.call()
 
     def _hand(self, connection: Connection) -> None:
@@ -395,7 +395,7 @@ class ConnectionPool:
 
     def _pop_idle(self) -> Connection | None:
         try:
-            return self._idle.pop()
+            return self.idle.pop()
         except IndexError:
             return None
 

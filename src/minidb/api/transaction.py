@@ -166,7 +166,8 @@ class Transaction:
                 self._place.finders = self._finders
         find = self._finders.get(key)
         if find is None:
-            find = self._finders[key] = reading.finder(self.bytes.get, catalog.table(key))
+            table = catalog.table(key)
+            find = self._finders[key] = reading.finder(self.bytes.getter(table.space), table)
         return find
 
     def commit(self) -> None:

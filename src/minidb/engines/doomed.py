@@ -18,7 +18,7 @@ class DoomedSnapshot:
     def get(self, *_: object, **__: object) -> NoReturn:
         raise doomed()
 
-    get_many = scan = scan_keys = scan_joined = scan_packed = last_key = count = spaces = get
+    getter = get_many = scan = scan_keys = scan_joined = scan_packed = last_key = count = spaces = get
 
     def close(self) -> None:
         """Do nothing: the base closes the snapshot that it gave."""

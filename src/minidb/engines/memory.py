@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from minidb.engines.port import CATALOG, Capabilities, Pair, Space
+from minidb.engines.port import CATALOG, Capabilities, Get, Pair, Space
 from minidb.engines.write_buffer import BufferedTransaction, Layer, SpaceChanges
 from minidb.engines.write_lock import Hold, WriteLock
 
@@ -70,7 +70,7 @@ class MemoryEngine:
     capabilities = Capabilities(name="memory", max_key_bytes=511, is_durable=False, has_many_writers=False)
     location = ":memory:"
     allot_ids = None
-    read_newest = None
+    newest_getter = None
     commit_tokens = None
 
     def __init__(self) -> None:
@@ -174,6 +174,9 @@ class _MemorySnapshot:
 
     def get(self, space: Space, key: bytes) -> bytes | None:
         return self._spaces[space].values.get(key)
+
+    def getter(self, space: Space) -> Get:
+        return partial(self.get, space)
 
     def get_many(self, space: Space, keys: Sequence[bytes]) -> list[bytes | None]:
         return list(map(self._spaces[space].values.get, keys))

@@ -110,6 +110,10 @@ class ScanPacked(Protocol):
         ...
 
 
+Get = Callable[[bytes], bytes | None]
+"""Returns the value of a key of one space, or None."""
+
+
 class ReadTransaction(Protocol):
     """One snapshot of all spaces.
 
@@ -137,6 +141,10 @@ class ReadTransaction(Protocol):
 
     def get(self, space: Space, key: bytes) -> bytes | None:
         """Return the value of a key, or None."""
+        ...
+
+    def getter(self, space: Space) -> Get:
+        """Return ``get`` of one space, for one key after another."""
         ...
 
     def get_many(self, space: Space, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -300,6 +308,10 @@ class CommitTokens(Protocol):
         ...
 
 
+class OtherStateError(Exception):
+    """The newest state is not of the generation that was asked for, or does not tell: begin a snapshot."""
+
+
 class Engine(Protocol):
     """An open store. Its methods may be called from any thread; a transaction belongs to the thread that began it."""
 
@@ -322,10 +334,11 @@ class Engine(Protocol):
         ...
 
     @property
-    def read_newest(self) -> Callable[[Space, bytes], tuple[int, bytes | None]] | None:
-        """Read one key of the newest state in one step: the state's generation, and the value or None.
+    def newest_getter(self) -> Callable[[int, Space], Get] | None:
+        """Return, for a generation and a space, what reads one key of the newest state in one step.
 
-        A generation of -1 says nothing of the key: begin a snapshot. None where that is as quick at once.
+        It raises ``OtherStateError`` where the newest state has another generation, or where a snapshot must tell. None
+        where a snapshot is as quick.
         """
         ...
 

@@ -14,12 +14,24 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import compress, islice
 from typing import Final, Protocol
 
 from minidb.engines.doomed import DoomedSnapshot, doomed
 from minidb.engines.merging import merge
-from minidb.engines.port import CATALOG, Changes, Joined, Pair, ReadTransaction, Recorder, Reference, ScanJoined, Space
+from minidb.engines.port import (
+    CATALOG,
+    Changes,
+    Get,
+    Joined,
+    Pair,
+    ReadTransaction,
+    Recorder,
+    Reference,
+    ScanJoined,
+    Space,
+)
 
 SPILL_BYTES: Final = 32 * 1024 * 1024
 """Bytes of keys and values, and an allowance for each entry, that a transaction keeps in memory."""
@@ -251,6 +263,9 @@ class BufferedTransaction:
                 if changes.hides_below:
                     return None
         return self._snapshot.get(space, key)
+
+    def getter(self, space: Space) -> Get:
+        return partial(self.get, space)
 
     def get_many(self, space: Space, keys: Sequence[bytes]) -> list[bytes | None]:
         if not self._is_touched(space):

@@ -31,8 +31,8 @@ SLOTS_KEY: Final = b"\x00slots"  # Stored on disk: never rename.
 NUMBER_BYTES: Final = 8  # Stored on disk: never change.
 LOG_MARK: Final = b"\x01"  # Stored on disk: never change.
 
-FIRST_SLOTS: Final = 32
-"""Slots of a new file. Whoever needs more doubles them."""
+FIRST_SLOTS: Final = 8
+"""Slots of a new file. Whoever needs more doubles them. LMDB looks at each slot as a transaction begins and ends."""
 
 MAX_SLOTS: Final = 4096
 """Tables and indexes that one database can hold, the catalog included."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Final
 
 import lmdb
 
@@ -12,12 +11,9 @@ from minidb.engines.lmdb.environment import KnownSpaces
 from minidb.engines.lmdb.errors import translate
 from minidb.engines.lmdb.folder import DATA_FILE
 from minidb.engines.lmdb.transactions import LmdbBase, LmdbSnapshot
-from minidb.engines.port import Capabilities, Space
+from minidb.engines.port import Capabilities, Get, OtherStateError, Space
 from minidb.engines.write_buffer import SPILL_BYTES, BufferedTransaction
 from minidb.options import Options
-
-_UNKNOWN: Final = (-1, None)
-"""What ``read_newest`` returns where a snapshot must tell."""
 
 
 class LmdbEngine:
@@ -47,21 +43,24 @@ class LmdbEngine:
             raise translate(error, self.location) from error
         return LmdbSnapshot(environment, transaction, known)
 
-    def read_newest(self, space: Space, key: bytes) -> tuple[int, bytes | None]:
-        # Of the work of ``begin_read`` and ``get`` what one key needs: 0.4 µs of 2.4 that a read takes on its own.
+    def newest_getter(self, generation: int, space: Space) -> Get:
         environment = self._environment
-        try:
-            transaction = (environment.raw or environment.live()).begin()
+
+        def get(key: bytes) -> bytes | None:
+            # Of the work of ``begin_read`` and ``get`` what one key needs, in one function: a third of the time.
             try:
-                known = environment.known
-                handle = known.handles.get(space)
-                if handle is None or transaction.id() != known.transaction_id:
-                    return _UNKNOWN
-                return known.generation, transaction.get(key, None, handle)
-            finally:
-                transaction.abort()
-        except lmdb.Error:  # the long way meets it again, and says what it is
-            return _UNKNOWN
+                transaction = (environment.raw or environment.live()).begin()
+                try:
+                    known = environment.known
+                    if transaction.id() == known.transaction_id and known.generation == generation:
+                        return transaction.get(key, None, known.handles[space])
+                finally:
+                    transaction.abort()
+            except lmdb.Error:  # the snapshot meets it again, and says what it is
+                pass
+            raise OtherStateError
+
+        return get
 
     def _begin_read_with_care(self) -> tuple[lmdb.Transaction[bytes], KnownSpaces]:
         """Begin when the table of readers is full, by making room first."""

@@ -58,6 +58,7 @@ from minidb.exceptions import (
     UnsupportedFormatError,
 )
 from minidb.options import Durability
+from minidb.structs import Struct, replace
 
 RESERVED_SHARE: Final = 8
 SMALLEST_RESERVE_BYTES: Final = 256 * 1024
@@ -74,7 +75,7 @@ class Handles(dict[Space, Handle]):
         raise CorruptionError("A space of the catalog is missing in the file", hint="stop writing and restore a backup")
 
 
-class KnownSpaces(NamedTuple):
+class KnownSpaces(Struct, frozen=True):
     """The spaces of one generation, and the newest transaction known to have it."""
 
     transaction_id: int
@@ -297,7 +298,7 @@ class Environment:
             return known
         generation = self._number(transaction, GENERATION_KEY)
         if generation == known.generation:
-            fresh = known._replace(transaction_id=transaction.id())
+            fresh = replace(known, transaction_id=transaction.id())
         else:
             slots = {
                 Space(name.decode("utf-8")): int.from_bytes(slot, "big")

@@ -17,7 +17,7 @@ from minidb.engines.lmdb.commit_queue import Commit, Line
 from minidb.engines.lmdb.environment import Environment, KnownSpaces, keep_inherited
 from minidb.engines.lmdb.errors import translate, translate_os
 from minidb.engines.lmdb.leaves import Tree, packed, tree_of
-from minidb.engines.port import Pair, Space
+from minidb.engines.port import Get, Pair, Space
 from minidb.engines.write_buffer import Layer
 from minidb.engines.write_lock import Hold
 from minidb.exceptions import EngineError, ForkedError, MiniDBError, WriteTimeoutError
@@ -64,6 +64,17 @@ class LmdbSnapshot:
             return self._transaction.get(key, None, self._handles[space])  # type: ignore[union-attr]  # None: see _failure
         except (lmdb.Error, AttributeError) as error:
             raise self._failure(error) from error
+
+    def getter(self, space: Space) -> Get:
+        get, handle = self._live().get, self._handles[space]
+
+        def get_value(key: bytes) -> bytes | None:
+            try:
+                return get(key, None, handle)
+            except lmdb.Error as error:
+                raise self._failure(error) from error
+
+        return get_value
 
     def get_many(self, space: Space, keys: Sequence[bytes]) -> list[bytes | None]:
         try:
@@ -202,12 +213,12 @@ class LmdbSnapshot:
         return self._transaction
 
     def _failure(self, error: Exception) -> MiniDBError:
-        if isinstance(error, lmdb.Error):
-            return translate(error, str(self._environment.folder))
         try:
             self._live()
         except MiniDBError as reason:
             return reason
+        if isinstance(error, lmdb.Error):
+            return translate(error, str(self._environment.folder))
         raise error
 
 

@@ -6,7 +6,7 @@ import logging
 import os
 import weakref
 
-from minidb.engines.port import Capabilities, Space
+from minidb.engines.port import Capabilities, Get, OtherStateError, Space
 from minidb.engines.postgres import layout
 from minidb.engines.postgres.address import read_address
 from minidb.engines.postgres.connections import Connections, ServerConnection
@@ -91,16 +91,21 @@ class PostgresEngine:
             base.rollback()
             raise
 
-    def read_newest(self, space: Space, key: bytes) -> tuple[int, bytes | None]:
-        statements = self._known.spaces.get(space)
-        if statements is None:
-            return -1, None
-        connection = self._connections.take()
-        try:
-            found = connection.read_newest(statements.newest, key)
-        finally:
-            self._connections.give_back(connection)
-        return (-1, None) if found is None else found  # the long way finds out what it is
+    def newest_getter(self, generation: int, space: Space) -> Get:
+        def get(key: bytes) -> bytes | None:
+            statements = self._known.spaces.get(space)
+            if statements is None:
+                raise OtherStateError
+            connection = self._connections.take()
+            try:
+                found = connection.read_newest(statements.newest, key)
+            finally:
+                self._connections.give_back(connection)
+            if found is None or found[0] != generation:
+                raise OtherStateError
+            return found[1]
+
+        return get
 
     def _begin(self, *, is_write: bool) -> tuple[ServerConnection, int, int]:
         connection = self._connections.take()

@@ -9,7 +9,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Final, NamedTuple, Protocol, cast
 
-from minidb.engines.port import Joined, Pair, Reference, Space
+from minidb.engines.port import Get, Joined, Pair, Reference, Space
 from minidb.engines.postgres.connections import Connections, ServerConnection, keep_inherited
 from minidb.engines.postgres.statements import SpaceStatements, Statements
 from minidb.engines.postgres.tokens import COMMITTED, key_of_new
@@ -64,6 +64,9 @@ class PostgresSnapshot:
     def get(self, space: Space, key: bytes) -> bytes | None:
         row = self.live().row(self._space(space).get, key)
         return None if row is None else row[0]
+
+    def getter(self, space: Space) -> Get:
+        return partial(self.get, space)
 
     def get_many(self, space: Space, keys: Sequence[bytes]) -> list[bytes | None]:
         if not keys:
