@@ -8,8 +8,6 @@
 {'name': 'Ada', 'age': 36}
 """
 
-import logging
-
 from minidb.api.database import MiniDB
 from minidb.api.history import History
 from minidb.api.index import Index
@@ -51,5 +49,3 @@ __all__ = [
     "__version__",
     "where",
 ]
-
-logging.getLogger("minidb").addHandler(logging.NullHandler())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,10 +40,41 @@ def find(log: pytest.LogCaptureFixture, message: str) -> logging.LogRecord:
 
 
 def test_the_library_adds_a_null_handler_and_no_other() -> None:
+    MiniDB(":memory:").close()  # says that it is opened
     assert [type(handler) for handler in logging.getLogger("minidb").handlers] == [logging.NullHandler]
     for name in ("minidb.pool", "minidb.transaction", "minidb.query"):
         assert logging.getLogger(name).handlers == []
         assert logging.getLogger(name).propagate
+
+
+def test_what_is_said_stands_at_the_line_that_says_it(log: pytest.LogCaptureFixture) -> None:
+    with MiniDB(":memory:"):
+        opened = find(log, "database opened")
+    assert (opened.module, opened.funcName) == ("database", "__init__")
+
+
+PROGRAM = """
+import sys
+from minidb import MiniDB
+with MiniDB({folder!r}) as database:
+    table = database.create_table("words")
+    table.insert({{"word": "one"}})
+    with database.begin_transaction():
+        assert table.query(1)["word"] == "one"
+assert "logging" not in sys.modules
+import logging
+MiniDB({folder!r}).close()
+assert logging.getLogger("minidb").handlers
+logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+MiniDB({folder!r}).close()
+"""
+
+
+def test_a_program_that_uses_no_logging_does_not_import_it(tmp_path: Path) -> None:
+    program = PROGRAM.format(folder=str(tmp_path / "database"))
+    completed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert completed.stdout == ""
+    assert completed.stderr == "minidb: database opened\nminidb: database closed\n"
 
 
 def test_opening_and_closing_are_logged_with_their_place(location: str, log: pytest.LogCaptureFixture) -> None:

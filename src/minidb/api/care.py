@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from minidb.api.history import HistoryKeeping
 from minidb.engines.locate import begin_replacement, conceal, is_on_server, open_engine
 from minidb.engines.port import Engine, ReadTransaction
 from minidb.exceptions import UsageError
+from minidb.log import Logger
 from minidb.options import Options
 from minidb.structs import replace
 from minidb.tables import catalog as catalogs
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 Filled = TypeVar("Filled")
 
-_log = logging.getLogger("minidb")
-_backup_log = logging.getLogger("minidb.backup")
+_log = Logger("minidb")
+_backup_log = Logger("minidb.backup")
 
 
 class Care(HistoryKeeping):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import weakref
@@ -24,6 +23,7 @@ from minidb.api.transaction import Transaction, ambient_transaction
 from minidb.conditions.predicate import Condition
 from minidb.engines.locate import conceal, open_engine
 from minidb.exceptions import ConflictError, TableExistsError, UsageError
+from minidb.log import Logger
 from minidb.options import Durability, Options
 from minidb.schema import ModelSchema, Schema
 from minidb.structs import replace
@@ -35,7 +35,7 @@ from minidb.tables.row import Row
 from minidb.tables.session import WriteSession
 from minidb.version import __version__
 
-_log = logging.getLogger("minidb")
+_log = Logger("minidb")
 
 Result = TypeVar("Result")
 RowType = TypeVar("RowType")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import logging
 
 from minidb.api.calls import Calls
 from minidb.exceptions import InvalidOptionError, UsageError
+from minidb.log import Logger
 from minidb.structs import Struct
 from minidb.tables import catalog as catalogs
 from minidb.tables.session import WriteSession
 
-_log = logging.getLogger("minidb")
+_log = Logger("minidb")
 _EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 

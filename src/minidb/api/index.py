@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from minidb.exceptions import (
     MiniDBError,
     WaitError,
 )
+from minidb.log import Logger
 from minidb.structs import Struct
 from minidb.tables import reading
 from minidb.tables.binding import TableBinding
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from minidb.tables.catalog import Catalog
     from minidb.tables.index_build import Ahead, Progress, Step
 
-_log = logging.getLogger("minidb.query")
+_log = Logger("minidb.query")
 
 
 class Index:

@@ -8,12 +8,12 @@ in the table ``minidb_migrations``, where nothing stands that could be run.
 from __future__ import annotations
 
 import datetime
-import logging
 from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
 
 from minidb.exceptions import MigrationError, MiniDBError, UsageError
+from minidb.log import Logger
 from minidb.schema import DateTimeField, IntegerField, Schema, StringField
 from minidb.schema.field import name_of
 from minidb.structs import Struct
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from minidb.tables import rewriting
     from minidb.tables.index_build import Progress
 
-_log = logging.getLogger("minidb")
+_log = Logger("minidb")
 
 HISTORY: Final = "minidb_migrations"
 """The table of the steps that have been taken. Stored on disk: never rename."""

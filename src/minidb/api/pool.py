@@ -7,7 +7,6 @@ can cut in two. The lock is for those who must wait.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import weakref
@@ -18,13 +17,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from minidb.exceptions import DatabaseClosedError, InvalidOptionError, PoolTimeoutError, UsageError
+from minidb.log import Logger
 
 if TYPE_CHECKING:
     from minidb.api.database import MiniDB
     from minidb.api.table import Table
     from minidb.api.transaction import Transaction
 
-_log = logging.getLogger("minidb.pool")
+_log = Logger("minidb.pool")
 
 
 class Connection:

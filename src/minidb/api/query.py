@@ -8,7 +8,6 @@ one snapshot: of the ambient transaction, or of the moment when its first row is
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from minidb.conditions.predicate import Condition, where
 from minidb.engines.port import ReadTransaction
 from minidb.exceptions import IndexNotFoundError, RowNotFoundError, UsageError
+from minidb.log import Logger
 from minidb.query import run
 from minidb.query.plan import Order, Plan, TableScan, make_plan
 from minidb.query.recipe import plan_for
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from minidb.api.table import Table
     from minidb.query.explain import Explanation
 
-_log = logging.getLogger("minidb.query")
+_log = Logger("minidb.query")
 
 RowType = TypeVar("RowType")
 Result = TypeVar("Result")

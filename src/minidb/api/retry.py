@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from minidb.exceptions import CommitUnknownError, ConflictError, UsageError, VersionConflictError
+from minidb.log import Logger
 
 if TYPE_CHECKING:
     from minidb.api.database import MiniDB
     from minidb.api.transaction import Transaction
 
-_log = logging.getLogger("minidb.transaction")
+_log = Logger("minidb.transaction")
 
 ATTEMPTS: Final = 10
 FIRST_PAUSE_S: Final = 0.005

@@ -6,13 +6,13 @@ grows. So one that is open for long is told of in a warning. Single calls are no
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 
 from minidb.api.origin import caller
+from minidb.log import Logger
 
-_log = logging.getLogger("minidb.transaction")
+_log = Logger("minidb.transaction")
 
 
 class OpenSnapshot:

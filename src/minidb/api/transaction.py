@@ -10,7 +10,6 @@ ever commit it, and it would hold the write lock and take in later calls for eve
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import time
@@ -33,6 +32,7 @@ from minidb.exceptions import (
     TransactionClosedError,
     UsageError,
 )
+from minidb.log import Logger
 from minidb.tables import reading
 from minidb.tables.catalog import Catalog, TableKey
 from minidb.tables.session import WriteSession
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from minidb.api.calls import Calls
     from minidb.api.pool import Connection
 
-_log = logging.getLogger("minidb.transaction")
+_log = Logger("minidb.transaction")
 
 
 class _State(Enum):
@@ -103,7 +103,7 @@ class Transaction:
                 self._begin_inside(outer)
             self._state = _State.OPEN
             _ambient.set(self._place)
-            if _log.isEnabledFor(logging.DEBUG):
+            if _log.is_debugging:
                 _log.debug("%s begun", self._kind(), extra={"read_only": read_only, "nested": outer is not None})
         except BaseException:
             self.abandon()
@@ -309,7 +309,7 @@ class Transaction:
             self._place.finders = {}
             if not self._is_in_with:
                 self._leave()
-            if _log.isEnabledFor(logging.DEBUG):
+            if _log.is_debugging:
                 duration_ms = round((time.monotonic() - self._began) * 1000, 3)
                 _log.debug("%s %s", self._kind(), self._state.value, extra={"duration_ms": duration_ms})
 

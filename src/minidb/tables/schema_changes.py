@@ -6,12 +6,12 @@ has other bytes, so that its indexes are made anew, in the same transaction; and
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping
 
 from minidb.conditions.predicate import All, Comparison, Condition, Either, Not, OneOf
 from minidb.encoding.rows import LARGEST_SCHEMA_VERSION
 from minidb.exceptions import SchemaDifference, SchemaMismatchError
+from minidb.log import Logger
 from minidb.schema import IntegerField, Schema
 from minidb.schema.document import fills_of
 from minidb.schema.evolution import LARGEST_EXACT, compare, next_document, says_change
@@ -24,7 +24,7 @@ from minidb.tables.definition_changes import change, define_index
 from minidb.tables.definitions import IndexDefinition, PastSchema, TableDefinition, digest_of, layout_of
 from minidb.tables.session import WriteSession, require_settled
 
-_log = logging.getLogger("minidb")
+_log = Logger("minidb")
 
 
 def are_alike(stored: Schema | None, given: Schema | None) -> bool:

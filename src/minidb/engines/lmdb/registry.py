@@ -7,7 +7,6 @@ every file is opened anew when it is next used, since nothing of LMDB's may be u
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -32,11 +31,12 @@ from minidb.exceptions import (
     UnsupportedFormatError,
     WriteTimeoutError,
 )
+from minidb.log import Logger
 from minidb.options import Options
 
 _FileIdentity = tuple[int, int]
 
-_log = logging.getLogger("minidb")
+_log = Logger("minidb")
 
 
 _PAUSE_S: Final = 0.002

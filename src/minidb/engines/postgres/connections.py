@@ -8,7 +8,6 @@ each call that shares its thread's place in the pool.
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
@@ -23,9 +22,10 @@ from minidb.engines.postgres.errors import refusal, translate, translate_commit
 from minidb.engines.postgres.parameters import Parameter
 from minidb.engines.postgres.wire import Line, Statement, Wire
 from minidb.exceptions import CommitUnknownError, ConflictError, MiniDBError
+from minidb.log import Logger
 from minidb.options import Options
 
-_log = logging.getLogger("minidb.engine")
+_log = Logger("minidb.engine")
 
 Result = TypeVar("Result")
 

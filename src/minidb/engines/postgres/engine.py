@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import weakref
 
@@ -18,9 +17,10 @@ from minidb.engines.postgres.transactions import KnownSpaces, PostgresBase, Post
 from minidb.engines.secret import Secret
 from minidb.engines.write_buffer import SPILL_BYTES, BufferedTransaction
 from minidb.exceptions import ConflictError, EngineUnavailableError, ReadOnlyError
+from minidb.log import Logger
 from minidb.options import Options
 
-_log = logging.getLogger("minidb.engine")
+_log = Logger("minidb.engine")
 
 
 class PostgresEngine:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from contextlib import suppress
 from typing import Final
@@ -21,8 +20,9 @@ from minidb.exceptions import (
     InvalidOptionError,
     UnsupportedFormatError,
 )
+from minidb.log import Logger
 
-_log = logging.getLogger("minidb.engine")
+_log = Logger("minidb.engine")
 
 ATTEMPTS: Final = 10
 """Several programs may make one database at once: all but one find it made."""

@@ -9,7 +9,6 @@ A token begins with its day, so that old ones are a range of keys and can be rem
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 import uuid
@@ -18,8 +17,9 @@ from typing import Final
 from minidb.engines.postgres.connections import Connections, ServerConnection
 from minidb.engines.postgres.statements import Statements
 from minidb.exceptions import CommitUnknownError, EngineUnavailableError, UsageError
+from minidb.log import Logger
 
-_log = logging.getLogger("minidb.engine")
+_log = Logger("minidb.engine")
 
 DAY_S: Final = 86_400
 DAY_BYTES: Final = 4

@@ -11,7 +11,6 @@ Locks, in this order: the checkpoint lock, then the apply lock.
 from __future__ import annotations
 
 import errno
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +29,7 @@ from minidb.engines.lmdb.errors import disk_full, translate_os
 from minidb.engines.lmdb.file_lock import FolderLock
 from minidb.engines.lmdb.folder import CHECKPOINT_LOCK_FILE
 from minidb.exceptions import CommitUnknownError, EngineUnavailableError, MiniDBError
+from minidb.log import Logger
 from minidb.options import Durability
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ QUIET_S: Final = 1.0
 IDLE_S: Final = 10.0
 """After so long the pin is let go of, and the thread ends. The next commit begins with a checkpoint."""
 
-_log = logging.getLogger("minidb.transaction")
+_log = Logger("minidb.transaction")
 
 
 class CommitLog:

@@ -6,18 +6,18 @@ that it does is needed for an acknowledged commit to last; if the program ends u
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from contextlib import suppress
 from typing import Final, Protocol
 
 from minidb.exceptions import MiniDBError
+from minidb.log import Logger
 
 POLL_S: Final = 0.2
 """Seconds between two looks. A relaxed commit is on disk after so many, and the time of the flush."""
 
-_log = logging.getLogger("minidb.transaction")
+_log = Logger("minidb.transaction")
 
 
 class Tend(Protocol):

@@ -6,7 +6,6 @@ closed state; until then nothing that it does counts, and it can be cut short an
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -19,6 +18,7 @@ from minidb.engines.lmdb.commit_log.records import decode
 from minidb.engines.lmdb.commit_log.steady import FILE, Steady, SteadyFile
 from minidb.engines.lmdb.folder import DATA_FILE, flush_folder
 from minidb.exceptions import CorruptionError
+from minidb.log import Logger
 
 if TYPE_CHECKING:
     import lmdb
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TOGETHER_BYTES: Final = 8 * 1024 * 1024
 """Records are replayed so many bytes of them in one transaction: fewer pages are copied that way."""
 
-_log = logging.getLogger("minidb")
+_log = Logger("minidb")
 
 Open = Callable[[Path], "lmdb.Environment"]
 """Opens the data file of a folder, without flushes, and large enough for whatever is in it."""
