@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.api.consistency import InconsistentError, check_consistency
 
 from minidb import MiniDB, where
+from minidb.api import index as api_index
 from minidb.exceptions import (
     DatabaseClosedError,
     IndexExistsError,
@@ -270,6 +271,35 @@ def test_two_that_make_the_same_entries_ahead_write_them_once(
     after_reading_ahead(monkeypatch, build_another)
     hundred.create_index("rows", "n", progress=tell(steps))
     assert steps == [48, 96, 100]
+
+
+def test_what_was_made_ahead_is_worthless_in_a_database_that_is_put_in_the_place(
+    hundred: MiniDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, backup = hundred.get_table("rows"), tmp_path / "backup"
+    hundred.backup(backup)
+    for number in range(50):
+        rows.update(2, n=-number)
+
+    def state() -> int | None:
+        with hundred.begin_transaction(read_only=True) as transaction:
+            return transaction.bytes.state_id
+
+    def read_and_restore(*arguments: Any) -> index_build.Ahead | None:  # Any: passed on
+        ahead, number = read_first(*arguments), state()
+        assert ahead is not None
+        hundred.restore_from(backup)
+        for _ in range(50):
+            if state() != number:
+                rows.update(3, n=2)
+        assert state() == number
+        return ahead
+
+    read_first = api_index._read_first
+    monkeypatch.setattr(api_index, "_read_first", read_and_restore)
+    hundred.create_index("rows", "n")
+    assert [row.id for row in hundred.query_by_index("rows", "n", 1)] == [2]
+    assert hundred.query_by_index("rows", "n", -49) == []
 
 
 CHANGE = """
