@@ -6,11 +6,12 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import Run, run_on_terminal
 
-from minidb import MiniDB
+from minidb import Index, MiniDB
 
 
 def names(path: str) -> list[str]:
@@ -111,6 +112,23 @@ def test_indexes_are_made_listed_and_dropped(run: Run, shop: str) -> None:
     assert run("index", "drop", shop, "users", "day").code == 1
     assert run("index", "drop", shop, "users", "day", "--yes").lines == ["Index day of users dropped"]
     assert [one["index"] for one in json.loads(run("index", "list", shop, "--json").out)] == ["city_age"]
+
+
+def test_making_an_index_shows_how_far_it_is(shop: str, tmp_path: Path) -> None:
+    code, shown = run_on_terminal(tmp_path, "index", "create", shop, "users", "city")
+    assert code == 0
+    assert "indexing" in shown
+    assert "Index city of users created" in shown
+
+
+def test_others_can_write_while_an_index_is_made(run: Run, shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(database: MiniDB, *arguments: Any, **named: Any) -> Index:  # Any: passed on
+        assert database.current_transaction() is None, "it would keep the write lock until the index is whole"
+        return create_index(database, *arguments, **named)
+
+    create_index = MiniDB.create_index
+    monkeypatch.setattr(MiniDB, "create_index", make)
+    assert run("index", "create", shop, "users", "city").code == 0
 
 
 @pytest.mark.parametrize(

@@ -294,7 +294,7 @@ def progress(description: str, total: float | None, unit: str = "rows") -> Itera
 
 
 @contextmanager
-def progress_of_total(description: str) -> Iterator[Callable[[int, int], None]]:
+def progress_of_total(description: str, unit: str = "keys") -> Iterator[Callable[[int, int], None]]:
     """Show a progress bar; yield what the library tells how much is done, and of how much."""
-    with progress(description, 1, "keys") as advance:
+    with progress(description, 1, unit) as advance:
         yield lambda done, total: advance(done / max(1, total), done)

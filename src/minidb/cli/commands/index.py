@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -51,17 +52,21 @@ def create_index(
     ] = None,
     dry_run: arguments.DryRun = False,
 ) -> None:
-    """Make an index on one or several fields. A query finds it by itself.
+    """Make an index on one or several fields, while others go on writing. A query finds it by itself.
 
     ```console
     $ minidb index create shop.db users city age
     $ minidb index create shop.db people name --unique
     ```
     """
-    with MiniDB(path, create=False) as database, database.begin_transaction() as transaction:
-        made = database.create_index(table, *fields, name=name, unique=unique, include=include)
+    with MiniDB(path, create=False) as database, output.progress_of_total("indexing", "rows") as progress:
+        make = partial(database.create_index, table, *fields, name=name, unique=unique, include=include)
         if dry_run:  # made all the same: whether the rows allow it shows only then
-            transaction.rollback()
+            with database.begin_transaction() as transaction:
+                made = make(progress=progress)
+                transaction.rollback()
+        else:  # in short steps, between which others write
+            made = make(progress=progress)
     typer.echo(f"Index {made.name} of {table} {'would be ' if dry_run else ''}created")
 
 
