@@ -141,10 +141,30 @@ def processes(run: Run) -> None:
 def successors(run: Run) -> None:
     """A process that has the database open, and a pin or none, goes on after another one was killed in a commit."""
     lives = Lives(run)
+    pause_s = lives.draw.choice((0, 0, 0.05))  # long enough to let go of the pin, where that comes soon
+    _succeed(
+        lives,
+        pause_s,
+        lambda: lives.draw.choice((Death("recorded", 1, 1, "write"), Death.draw(lives.draw, POINTS[:4]))),
+    )
+
+
+def orphans(run: Run) -> None:
+    """The same, where each is killed between its record and LMDB's commit, and no checkpoint comes of itself."""
+    lives = Lives(run)
+    has_pin = lives.draw.random() < 0.5
+    with (
+        patch.object(commits, "MOST_COMMITS", 1000),
+        patch.object(commits, "QUIET_S", 10),
+        patch.object(commits, "IDLE_S", 10 if has_pin else 0.01),
+    ):
+        _succeed(lives, 0 if has_pin else 0.1, lambda: Death("logged", lives.draw.randint(2, 4), 1, "flush"))
+
+
+def _succeed(lives: Lives, pause_s: float, next_death: Callable[[], Death]) -> None:
+    run = lives.run
     lives.make()
     told, tell = os.pipe()
-    pause_s = lives.draw.choice((0, 0, 0.05))
-
     owner = lives.new_owner()
 
     def stay() -> None:
@@ -152,14 +172,13 @@ def successors(run: Run) -> None:
         with run.open() as database:
             writer = Writer(run, database, owner)
             writer.write(1)
-            time.sleep(pause_s)  # long enough to let go of the pin, where that comes soon
+            time.sleep(pause_s)
             while os.read(told, 1):
                 writer.write(run.size)
 
     pid = start(stay, run.shim)
     for _ in range(3):
-        death = lives.draw.choice((Death("recorded", 1, 1, "write"), Death.draw(lives.draw, POINTS[:4])))
-        in_process(lives.write(run.size, closes=False), run.shim, death)
+        in_process(lives.write(run.size, closes=False), run.shim, next_death())
         os.write(tell, b"!")
     os.close(tell)
     wait(pid)
@@ -232,6 +251,7 @@ LOG_WORKLOADS: Final[dict[str, tuple[Callable[[Run], None], int]]] = {
     "checkpoints": (checkpoints, 30),
     "processes": (processes, 12),
     "successors": (successors, 8),
+    "orphans": (orphans, 8),
     "recoveries": (recoveries, 8),
     "relaxed": (relaxed, 16),
     "switches": (switches, 4),
