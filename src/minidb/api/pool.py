@@ -125,6 +125,7 @@ class ConnectionPool:
         # transaction.
         self._lock = threading.RLock()
         self.idle: deque[Connection] = deque()
+        """Those that nobody has."""
         # Weakly: a connection that a signal's exception has lost on its way is then missed, and replaced.
         self._all: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._shares: weakref.WeakSet[Connection] = weakref.WeakSet()

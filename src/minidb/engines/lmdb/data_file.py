@@ -31,8 +31,9 @@ SLOTS_KEY: Final = b"\x00slots"  # Stored on disk: never rename.
 NUMBER_BYTES: Final = 8  # Stored on disk: never change.
 LOG_MARK: Final = b"\x01"  # Stored on disk: never change.
 
-FIRST_SLOTS: Final = 8
-"""Slots of a new file. Whoever needs more doubles them. LMDB looks at each slot as a transaction begins and ends."""
+FIRST_SLOTS: Final = 32
+"""Slots of a new file. Whoever needs more doubles them. With 8 a read alone takes 3 % less, as LMDB looks at each one
+when a transaction begins and ends; but who reads as they are doubled waits for whoever writes, who may be stopped."""
 
 MAX_SLOTS: Final = 4096
 """Tables and indexes that one database can hold, the catalog included."""
