@@ -10,7 +10,7 @@ import pytest
 
 from minidb.engines.lmdb.engine import LmdbEngine
 from minidb.engines.memory import MemoryEngine, _MemorySnapshot
-from minidb.engines.port import Engine, Joined, ReadTransaction, Reference, Space
+from minidb.engines.port import Engine, Get, Joined, ReadTransaction, Reference, Space
 from minidb.engines.postgres.engine import PostgresEngine
 from minidb.engines.secret import Secret
 from minidb.options import Options
@@ -18,6 +18,7 @@ from minidb.tables.index_entries import row_keys_of
 from minidb.testing import ENGINE_CHECKS, check_engine
 from minidb.testing.conformance import check_a_snapshot_never_changes, pairs, reading, writing
 from minidb.testing.joining import JOINING_CHECKS, check_joined_scans_find_what_two_steps_find
+from minidb.testing.newest import check_a_read_in_one_step_is_of_the_newest_state_or_tells_nothing
 
 OpenEngine = Callable[..., Engine]
 
@@ -160,3 +161,20 @@ def test_joined_scans_that_leave_out_what_names_nothing_are_found(monkeypatch: p
     monkeypatch.setattr(_MemorySnapshot, "scan_joined", joined_inside)
     with pytest.raises(AssertionError, match=check_joined_scans_find_what_two_steps_find.__name__):
         check_engine(MemoryEngine)
+
+
+def test_a_read_in_one_step_that_looks_at_no_generation_is_found(
+    database_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def getter_of_any(self: Engine, _: int, space: Space) -> Get:
+        def get(key: bytes) -> bytes | None:
+            with reading(self) as snapshot:
+                return snapshot.get(space, key)
+
+        return get
+
+    monkeypatch.setattr(LmdbEngine, "newest_getter", getter_of_any)
+    engine = LmdbEngine(database_path, Options())
+    with pytest.raises(AssertionError, match="of another generation nothing is told"):
+        check_a_read_in_one_step_is_of_the_newest_state_or_tells_nothing(engine)
+    engine.close()

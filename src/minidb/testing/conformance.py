@@ -97,6 +97,7 @@ def check_reads_return_what_was_written(engine: Engine) -> None:
     with reading(engine) as snapshot:
         for key, value in items.items():
             expect(snapshot.get(A, key), value, "get returns the value")
+            expect(snapshot.getter(A)(key), value, "so does a getter")
         asked = [b"one", b"absent", b"\xff\xff", b"one"]
         expect(snapshot.get_many(A, asked), [b"1", None, b"\xff" * 3, b"1"], "get_many keeps the order asked")
         expect(snapshot.get_many(A, []), [], "get_many of nothing is nothing")
@@ -217,9 +218,11 @@ def check_a_snapshot_never_changes(engine: Engine) -> None:
 def check_writes_are_seen_by_their_transaction_alone(engine: Engine) -> None:
     _fill(engine, A, {b"a": b"1"})
     with writing(engine) as transaction:
+        get = transaction.getter(A)
         transaction.put_many(A, {b"b": b"2"})
         transaction.delete_many(A, [b"a"])
         expect(pairs(transaction, A), [(b"b", b"2")], "a transaction reads its own writes")
+        expect([get(b"a"), get(b"b")], [None, b"2"], "so does a getter made before them")
         with reading(engine) as snapshot:
             expect(pairs(snapshot, A), [(b"a", b"1")], "nobody else does before the commit")
     with reading(engine) as snapshot:

@@ -16,8 +16,14 @@ from minidb.engines.port import Engine
 from minidb.testing.conformance import CONTRACT_CHECKS
 from minidb.testing.isolation import ISOLATION_CHECKS
 from minidb.testing.joining import JOINING_CHECKS
+from minidb.testing.newest import NEWEST_CHECKS
 
-ENGINE_CHECKS: Final[tuple[Callable[[Engine], None], ...]] = (*CONTRACT_CHECKS, *JOINING_CHECKS, *ISOLATION_CHECKS)
+ENGINE_CHECKS: Final[tuple[Callable[[Engine], None], ...]] = (
+    *CONTRACT_CHECKS,
+    *JOINING_CHECKS,
+    *NEWEST_CHECKS,
+    *ISOLATION_CHECKS,
+)
 """Every guarantee. A function takes a new and empty engine, which its caller closes."""
 
 
