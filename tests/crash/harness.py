@@ -13,6 +13,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 from tests.crash.checker import CheckFailedError, Expected, Outcome, check, check_open
 from tests.crash.deaths import POINTS, Clock, Death, dying
@@ -22,6 +23,7 @@ from tests.crash.operations import Model, part_of
 from tests.crash.writer import write
 
 from minidb import MiniDB
+from minidb.engines.lmdb import registry
 
 CYCLES_PER_DATABASE = 10
 """Then a new one is begun: being killed while a database is made is a moment of its own."""
@@ -209,7 +211,8 @@ def _kill_in_recovery(folder: Path, draw: random.Random) -> int:
             pid = os.fork()
             if pid == 0:
                 try:
-                    with dying(Clock(), death):
+                    # Without a pause between two attempts one is often under way as the one that recovers dies.
+                    with dying(Clock(), death), patch.object(registry, "_PAUSE_S", 0):
                         MiniDB(folder).close()
                     os._exit(0)
                 except BaseException:  # noqa: BLE001  # told to the parent; nothing else runs in this process

@@ -92,6 +92,8 @@ def _try_acquire(path: Path, options: Options) -> Environment | None:
         identity = _identify(path)
         entry = _entries.get(identity)
         if entry is None:
+            if not is_alone and recovery.was_cut_short(path):  # it is to be begun again, by one who is alone
+                return None
             if not options.read_only:
                 _remove_leftovers(path)
             environment = _open(path, options, ends_log=is_alone and not options.commit_log)

@@ -21,6 +21,7 @@ from minidb.engines.lmdb.commit_log.recovery import is_needed, is_settled
 from minidb.engines.lmdb.commit_log.steady import Steady, SteadyFile
 from minidb.engines.lmdb.durable import LoggedChanges, make_durable
 from minidb.engines.lmdb.engine import LmdbEngine
+from minidb.engines.lmdb.open_lock import OpenLock
 from minidb.engines.lmdb.registry import SMALLEST_LOGGED_BYTES
 from minidb.exceptions import (
     CommitUnknownError,
@@ -122,6 +123,35 @@ def test_the_log_alone_brings_back_what_the_data_file_has_lost(database_path: Pa
     with MiniDB(database_path) as database:
         assert names(database) == ["Ada", "Bob"]
         assert database.verify().ok
+
+
+DIE_IN_RECOVERY = """
+import os, sys
+from minidb import MiniDB
+from minidb.engines.lmdb.commit_log import recovery
+recovery._replay = lambda *_: os._exit(7)
+MiniDB(sys.argv[1])
+"""
+
+
+def test_who_comes_as_a_process_that_recovers_is_killed_begins_the_recovery_again(
+    database_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MiniDB(database_path) as database:
+        database.create_table("people").insert(Row(name="Ada"))
+    run("db.get_table('people').insert_many([Row(name='Bob'), Row(name='Cid')])", database_path)
+    assert subprocess.run([sys.executable, "-c", DIE_IN_RECOVERY, database_path], check=False).returncode == 7
+    alone: list[bool] = []
+    try_alone = OpenLock.try_alone
+
+    def try_when_it_is_dead(self: OpenLock) -> bool:
+        alone.append(len(alone) > 0 and try_alone(self))
+        return alone[-1]
+
+    monkeypatch.setattr(OpenLock, "try_alone", try_when_it_is_dead)
+    with MiniDB(database_path) as database:
+        assert names(database) == ["Ada", "Bob", "Cid"]
+    assert alone[:2] == [False, True]
 
 
 def test_another_data_file_under_the_log_is_refused(database_path: Path, tmp_path: Path) -> None:

@@ -64,6 +64,19 @@ def is_settled(folder: Path) -> bool:
         return _is_settled(file, _newest(file))
 
 
+def was_cut_short(folder: Path) -> bool:
+    """Tell whether a recovery was begun and not ended. REQUIRES that none is under way.
+
+    Who is not alone must ask: a process that had the database alone, to recover it, may have died the moment before.
+    """
+    try:
+        file = SteadyFile(folder / FILE, is_writable=False)
+    except FileNotFoundError:
+        return False
+    with closing(file):
+        return file.live().is_recovering
+
+
 def recover(folder: Path, open_data_file: Open, apply: Apply) -> None:
     """Make the database what all acknowledged commits made it. REQUIRES that nobody else has it open.
 
@@ -80,6 +93,7 @@ def recover(folder: Path, open_data_file: Open, apply: Apply) -> None:
         # Once more: its process may have been killed, or the disk have failed, before it was flushed.
         file.record(steady)
         if not steady.is_closed:
+            file.begin_recovery()
             flush_folder(folder)
             with closing(Log(folder)) as log:
                 steady = _recover(folder, file, steady, log, open_data_file, apply)

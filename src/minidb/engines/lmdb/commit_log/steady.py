@@ -1,7 +1,7 @@
 """The steady file: which snapshot of the data file is whole on the disk, and where the log goes on from it.
 
     minidb.steady := live zeros slot slot                       each slot at a multiple of 4096
-    live   := segment(8) in_use(1) poisoned(1) broken(1)
+    live   := segment(8) in_use(1) poisoned(1) broken(1) recovering(1)
     slot   := checksum(4) format(1) sequence(8) is_closed(1) segment(8) offset(8) log_checksum(4) txnid(8) map_bytes(8)
               root_checksum(4) first_meta(512) second_meta(512)
 
@@ -29,12 +29,13 @@ from minidb.exceptions import UnsupportedFormatError
 FILE: Final = "minidb.steady"
 
 _FORMAT: Final = 1  # Stored on disk: a new number for each new format.
-_LIVE: Final = struct.Struct("<Q???")  # Stored on disk: never change.
+_LIVE: Final = struct.Struct("<Q????")  # Stored on disk: never change.
 _LIVE_BYTES: Final = _LIVE.size
-_RESET: Final = (False, False, False)
+_RESET: Final = (False, False, False, False)
 _IN_USE_AT: Final = 8
 _POISONED_AT: Final = 9
 _BROKEN_AT: Final = 10
+_RECOVERING_AT: Final = 11
 _SLOT: Final = struct.Struct(f"<BQ?QQIQQI{SAVED_BYTES}s{SAVED_BYTES}s")  # Stored on disk: never change.
 _SLOT_SPACING: Final = 4096  # Stored on disk: never change.
 
@@ -49,6 +50,8 @@ class Live(NamedTuple):
     """A flush has failed, so nothing may be written until all have closed the database."""
     is_broken: bool
     """A commit without a record is under way, or its process has died. What follows needs a checkpoint first."""
+    is_recovering: bool
+    """A recovery is under way, or its process has died: nobody may use the data file before it is done."""
 
 
 class Steady(NamedTuple):
@@ -71,7 +74,7 @@ class SteadyFile:
         self.path = path
         flags = os.O_CLOEXEC | os.O_NOFOLLOW
         self._descriptor = os.open(path, (os.O_RDWR if is_writable else os.O_RDONLY) | flags)
-        self._seen: tuple[bytes, Live] = (b"", Live(0, False, False, False))  # noqa: FBT003  # as struct has it
+        self._seen: tuple[bytes, Live] = (b"", Live(0, *_RESET))  # as struct has it
 
     @classmethod
     def create(cls, path: Path, steady: Steady) -> SteadyFile:
@@ -82,7 +85,7 @@ class SteadyFile:
             make_private(new)
             write_whole(descriptor, bytes(3 * _SLOT_SPACING), 0)
             # In use at once: whoever commits without a log must not do so under a steady snapshot.
-            write_whole(descriptor, _LIVE.pack(steady.place.segment, True, False, False), 0)  # noqa: FBT003  # as struct has it
+            write_whole(descriptor, _LIVE.pack(steady.place.segment, True, False, False, False), 0)  # noqa: FBT003  # as struct has it
             write_whole(descriptor, _encoded(steady), _slot_at(steady.sequence))
             os.fsync(descriptor)
         finally:
@@ -119,6 +122,10 @@ class SteadyFile:
     def set_broken(self, *, is_broken: bool) -> None:
         """Tell whether the newest transaction may lack a record. REQUIRES the checkpoint lock."""
         write_whole(self._descriptor, bytes([is_broken]), _BROKEN_AT)
+
+    def begin_recovery(self) -> None:
+        """Tell that a recovery is under way, until ``reset``. REQUIRES to be alone."""
+        write_whole(self._descriptor, b"\1", _RECOVERING_AT)
 
     def newest(self) -> Steady | None:
         """Return the newest whole record; None if neither is whole."""
