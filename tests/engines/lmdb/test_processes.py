@@ -5,15 +5,17 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from minidb.engines.lmdb import registry
 from minidb.engines.lmdb.commit_log import keeper
+from minidb.engines.lmdb.commit_log.steady import FILE, SteadyFile
 from minidb.engines.lmdb.engine import LmdbEngine
 from minidb.engines.port import CATALOG, Space
-from minidb.exceptions import ForkedError, InvalidOptionError, WriteTimeoutError
+from minidb.exceptions import EngineUnavailableError, ForkedError, InvalidOptionError, WriteTimeoutError
 from minidb.options import Options
 from minidb.testing.conformance import pairs, reading, writing
 
@@ -266,6 +268,22 @@ def test_a_forked_child_reads_and_writes_and_leaves_its_parent_alone(
     inherited.close()
     with reading(engine) as snapshot:
         assert snapshot.get(CATALOG, b"child") == b"2"
+    engine.close()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_does_not_open_what_was_half_recovered_meanwhile(database_path: Path) -> None:
+    engine = LmdbEngine(database_path, Options())
+    with writing(engine) as transaction:
+        transaction.put_many(CATALOG, {b"parent": b"1"})
+    with closing(SteadyFile(database_path / FILE)) as file:
+        file.begin_recovery()  # by one who was killed in it, after the parent was and before the child had its share
+
+    def child() -> None:
+        with pytest.raises(EngineUnavailableError, match="killed while it recovered"):
+            engine.begin_read()
+
+    assert in_child(child) == 0
     engine.close()
 
 

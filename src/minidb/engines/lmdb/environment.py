@@ -30,6 +30,7 @@ from minidb.engines.lmdb import data_file
 from minidb.engines.lmdb.applying import flush
 from minidb.engines.lmdb.commit_log.commits import CommitLog
 from minidb.engines.lmdb.commit_log.meta_pages import IS_SUPPORTED
+from minidb.engines.lmdb.commit_log.recovery import was_cut_short
 from minidb.engines.lmdb.commit_queue import GATHER_S, CommitQueue
 from minidb.engines.lmdb.data_file import (
     GENERATION_KEY,
@@ -523,6 +524,12 @@ class Environment:
         if raw is None:
             with self._reopening:
                 if self.raw is None:
+                    if was_cut_short(self.folder):  # after the parent's end, before this child shared the database
+                        raise EngineUnavailableError(
+                            f"A process was killed while it recovered the database: {self.folder}",
+                            hint="close it in this process and open it again",
+                            path=str(self.folder),
+                        )
                     self._open()
                 raw = self.raw
         assert raw is not None, "opened just now"
