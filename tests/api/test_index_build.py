@@ -19,6 +19,7 @@ from tests.api.consistency import InconsistentError, check_consistency
 
 from minidb import MiniDB, where
 from minidb.api import index as api_index
+from minidb.engines import write_buffer
 from minidb.exceptions import (
     DatabaseClosedError,
     IndexExistsError,
@@ -415,6 +416,17 @@ def test_integers_that_become_floats_meanwhile_have_their_index(many: MiniDB) ->
 
     many.create_index("rows", "n", progress=change)
     assert [index.is_building for index in many.indexes("rows")] == [False]
+    assert many.get_table("rows").find(n=5.0, require_index=True).count() == 1
+
+
+def test_integers_become_floats_where_the_last_rows_have_no_entries(
+    many: MiniDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many.create_index("rows", "n", name="few", where=where("tags").contains(1))
+    many.create_index("rows", "n", name="all")
+    monkeypatch.setattr(write_buffer, "DIRECT_PAIRS", 1)
+    many.table("rows", Schema(n=FloatField(), tags=ListField(IntegerField())))
+    assert many.verify().ok
     assert many.get_table("rows").find(n=5.0, require_index=True).count() == 1
 
 

@@ -114,6 +114,17 @@ def test_sorted_pairs_pass_by_what_is_buffered_of_other_spaces_once_some_was_spi
     spilling.close()
 
 
+def test_no_sorted_pairs_are_no_change_also_once_some_was_spilled(spilling: LmdbEngine) -> None:
+    keys = [b"%06d" % number for number in range(DIRECT_PAIRS)]
+    transaction = spilling.begin_write(1)
+    transaction.put_sorted(ROWS, keys, keys)
+    transaction.put_sorted(ROWS, [], [])
+    transaction.commit()
+    with reading(spilling) as snapshot:
+        assert pairs(snapshot, ROWS) == list(zip(keys, keys, strict=True))
+    spilling.close()
+
+
 def test_a_recorder_is_told_of_sorted_pairs(spilling: LmdbEngine) -> None:
     keys = [b"%06d" % number for number in range(DIRECT_PAIRS)]
     told: list[bytes] = []

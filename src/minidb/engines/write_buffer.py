@@ -451,7 +451,7 @@ class BufferedTransaction:
         self._require_whole()
         put = self._base.put_sorted
         is_bound = self._depth or self._unspillable_scans or self._recorder is not None
-        if put is None or is_bound or (len(keys) < DIRECT_PAIRS and not self._has_spilled):
+        if not keys or put is None or is_bound or (len(keys) < DIRECT_PAIRS and not self._has_spilled):
             self.put_many(space, dict(zip(keys, values)))  # noqa: B905  # slow
             return
         try:
