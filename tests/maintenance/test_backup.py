@@ -241,6 +241,28 @@ def test_a_backup_goes_to_standard_output(folder_database: MiniDB, tmp_path: Pat
         assert dumped(copy) == dumped(folder_database)
 
 
+def test_a_backup_is_made_as_the_program_ends(folder_database: MiniDB, tmp_path: Path) -> None:
+    program = f"""
+import atexit, threading
+from minidb import MiniDB
+
+db = MiniDB({folder_database.location!r})
+
+def back_up():
+    threading.main_thread().join()
+    db.backup({str(tmp_path / "late")!r})
+
+atexit.register(db.backup, {str(tmp_path / "last")!r})
+threading.Thread(target=back_up).start()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(sys.modules["minidb"].__file__ or "").parents[1])}
+    completed = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True)
+    assert not completed.stderr
+    for name in ("late", "last"):
+        with restored((tmp_path / name).read_bytes(), tmp_path / f"copy of {name}") as copy:
+            assert dumped(copy) == dumped(folder_database)
+
+
 def test_a_backup_comes_from_a_pipe(database: MiniDB, tmp_path: Path) -> None:
     data = backed_up(database, "gzip")
     reading, writing = os.pipe()

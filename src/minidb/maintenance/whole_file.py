@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -40,8 +41,7 @@ class WholeFile:
         except OSError as error:
             raise cannot_write(path, error) from error
         self.file = os.fdopen(descriptor, "w+b", buffering=_BUFFER_BYTES)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="minidb-file")
-        self._pending: Future[None] | None = None
+        self._pending: _Beside | None = None
         self._unsent: list[bytes] = []
         self._unsent_bytes = self._written_bytes = 0
         self._is_flushed = False
@@ -56,13 +56,15 @@ class WholeFile:
     def _send(self) -> None:
         self._wait()
         data, self._unsent, self._unsent_bytes = self._unsent, [], 0
-        self._pending = self._thread.submit(self._write_block, data)
+        self._pending = _Beside(partial(self._write_block, data))
 
     def _wait(self) -> None:
         """Wait for what the other thread does, and raise what it raised."""
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.result()
+        if self._pending is not None:
+            self._pending.wait()  # where a signal's handler raises, it is still waited for by the end
+            pending, self._pending = self._pending, None
+            if pending.error is not None:
+                raise pending.error
 
     def _write_block(self, data: list[bytes]) -> None:
         for some in data:
@@ -84,7 +86,7 @@ class WholeFile:
         """Flush while the block runs, and yield what reads the file from its beginning. Nothing is written any more."""
         self._send()
         self._wait()
-        self._pending = self._thread.submit(self.flush)
+        self._pending = _Beside(self.flush)
         descriptor, position = self.file.fileno(), 0
 
         def read(size: int) -> bytes:
@@ -124,7 +126,8 @@ class WholeFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._thread.shutdown()
+        if self._pending is not None:
+            self._pending.wait()
         try:
             self.file.close()
         except OSError:  # a full disk again, for what is still in the buffer of a file that is given up
@@ -132,6 +135,34 @@ class WholeFile:
                 raise
         finally:
             self._part.unlink(missing_ok=True)
+
+
+class _Beside:
+    """A call that runs in a thread of its own.
+
+    Where none can be had it has run when this is made: from some moment of a program's end on, which is when a backup
+    may be made last of all, no version of Python lets a pool take work, and some of them no thread begin.
+    """
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self.error: BaseException | None = None
+        self._call = call
+        self._thread = threading.Thread(target=self._run, name="minidb-file")
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._run()
+
+    def _run(self) -> None:
+        try:
+            self._call()
+        except BaseException as error:  # noqa: BLE001  # whoever waits raises it
+            self.error = error
+
+    def wait(self) -> None:
+        """Return when it has run. May be called again."""
+        if self._thread.is_alive():
+            self._thread.join()
 
 
 def flush_folder(path: Path) -> None:
