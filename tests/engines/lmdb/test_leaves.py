@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from minidb.encoding.pairs import unpack_pairs
+from minidb.engines.lmdb import leaves
 from minidb.engines.lmdb.engine import LmdbEngine
 from minidb.engines.lmdb.folder import DATA_FILE
 from minidb.engines.lmdb.transactions import LmdbSnapshot
@@ -145,6 +146,12 @@ def test_a_damaged_page_is_said(engine: LmdbEngine) -> None:
                     file.seek(at)
                     file.write(whole[at : at + 4096])
     assert refused >= 5 * len(pages) // 2
+
+
+@pytest.mark.parametrize("root", [1 << 40, 1 << 51, (1 << 64) - 1])
+def test_a_root_that_no_file_can_have_is_said(engine: LmdbEngine, root: int) -> None:
+    with (Path(engine.location) / DATA_FILE).open("rb") as file, pytest.raises(CorruptionError):
+        list(leaves.packed(file.fileno(), leaves.Tree(4096, 1, root)))
 
 
 def test_an_ended_snapshot_is_not_read_on(engine: LmdbEngine) -> None:

@@ -101,7 +101,10 @@ def _read(
     size, head_bytes, unpack = tree.page_bytes, _PAGE_HEAD.size, _PAGE_HEAD.unpack_from
     for run in _runs(numbers, _PACKED_BYTES // size):
         first = run[0]
-        data = os.pread(descriptor, (run[-1] + 1 - first) * size, first * size)
+        try:
+            data = os.pread(descriptor, (run[-1] + 1 - first) * size, first * size)
+        except OverflowError:  # the number of a page has eight bytes
+            raise _damage() from None
         if len(data) < (run[-1] + 1 - first) * size:
             raise _damage()
         places = []
