@@ -470,6 +470,23 @@ def test_bytes_that_the_disk_changed_are_seen_before_the_file_has_its_name(
     assert names_in(tmp_path) - {"database"} == set()
 
 
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_bytes_that_the_disk_lost_are_missed_before_the_file_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: Compression | None
+) -> None:
+    real_pread = os.pread
+
+    def read_cut(descriptor: int, size: int, position: int) -> bytes:
+        return real_pread(descriptor, min(size, max(0, 1000 - position)), position)
+
+    with MiniDB(":memory:") as database:  # whose own data is read from no file
+        fill(database)
+        monkeypatch.setattr(os, "pread", read_cut)
+        with pytest.raises(BackupError, match="does not hold what was written"):
+            database.backup(tmp_path / "all.minidb", compression=compression)
+    assert names_in(tmp_path) == set()
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_what_progress_raises_ends_the_backup_and_leaves_no_file(
     folder_database: MiniDB, tmp_path: Path, error: type[BaseException]

@@ -195,6 +195,9 @@ def _write_checked(
     """Write a backup to a file, and compare what is in the file then."""
     _write_all(snapshot, file.write, manifest, compression, progress)
     with file.flushing() as read:  # the disk takes as long as the comparison, and both at once no longer
-        is_right = is_whole(decompressing(read), manifest.sha256)
+        try:
+            is_right = is_whole(decompressing(read), manifest.sha256)
+        except EOFError:  # cut within what is compressed
+            is_right = False
     if not is_right:
         raise BackupError("The file does not hold what was written to it", hint="look at the disk", path=str(file.path))
