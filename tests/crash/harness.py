@@ -88,10 +88,11 @@ class Writer:
                 os._exit(1)
 
     def wait_until_ready(self) -> None:
-        """Wait for the table to be there; a writer that has ended is found by ``kill``."""
+        """Wait for the table to be there; a writer that has ended, or killed itself, is found by ``kill``."""
         deadline = time.monotonic() + READY_DEADLINE_S
         while not (self.ledger_path.exists() and self.ledger_path.stat().st_size):
-            if (self._complaint.exists() and self._complaint.stat().st_size) or time.monotonic() > deadline:
+            has_ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+            if has_ended or time.monotonic() > deadline:
                 return
             time.sleep(0.001)
 
