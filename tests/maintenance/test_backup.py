@@ -263,6 +263,19 @@ threading.Thread(target=back_up).start()
             assert dumped(copy) == dumped(folder_database)
 
 
+def test_a_backup_is_made_where_no_thread_can_begin(
+    database: MiniDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        database.backup(tmp_path / "all.minidb")
+    with restored((tmp_path / "all.minidb").read_bytes(), tmp_path / "copy") as copy:
+        assert dumped(copy) == dumped(database)
+
+
 def test_a_backup_comes_from_a_pipe(database: MiniDB, tmp_path: Path) -> None:
     data = backed_up(database, "gzip")
     reading, writing = os.pipe()

@@ -56,7 +56,11 @@ class WholeFile:
     def _send(self) -> None:
         self._wait()
         data, self._unsent, self._unsent_bytes = self._unsent, [], 0
-        self._pending = _Beside(partial(self._write_block, data))
+        self._begin(partial(self._write_block, data))
+
+    def _begin(self, call: Callable[[], None]) -> None:
+        self._pending = _Beside(call)
+        self._pending.begin()
 
     def _wait(self) -> None:
         """Wait for what the other thread does, and raise what it raised."""
@@ -86,7 +90,7 @@ class WholeFile:
         """Flush while the block runs, and yield what reads the file from its beginning. Nothing is written any more."""
         self._send()
         self._wait()
-        self._pending = _Beside(self.flush)
+        self._begin(self.flush)
         descriptor, position = self.file.fileno(), 0
 
         def read(size: int) -> bytes:
@@ -140,29 +144,38 @@ class WholeFile:
 class _Beside:
     """A call that runs in a thread of its own.
 
-    Where none can be had it has run when this is made: from some moment of a program's end on, which is when a backup
-    may be made last of all, no version of Python lets a pool take work, and some of them no thread begin.
+    Where none can be had, whoever begins it runs it: from some moment of a program's end on, which is when a backup may
+    be made last of all, no version of Python lets a pool take work, and some of them no thread begin.
     """
 
     def __init__(self, call: Callable[[], None]) -> None:
         self.error: BaseException | None = None
         self._call = call
+        self._is_over = False
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="minidb-file")
+
+    def begin(self) -> None:
         try:
             self._thread.start()
         except RuntimeError:
             self._run()
 
     def _run(self) -> None:
-        try:
-            self._call()
-        except BaseException as error:  # noqa: BLE001  # whoever waits raises it
-            self.error = error
+        with self._lock:
+            if self._is_over:
+                return
+            try:
+                self._call()
+            except BaseException as error:  # noqa: BLE001  # whoever waits raises it
+                self.error = error
 
     def wait(self) -> None:
-        """Return when it has run. May be called again."""
+        """Return when it has run, or will not, as a signal's handler has raised while it began. May be called again."""
         if self._thread.is_alive():
             self._thread.join()
+        with self._lock:
+            self._is_over = True
 
 
 def flush_folder(path: Path) -> None:
