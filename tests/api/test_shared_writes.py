@@ -15,6 +15,8 @@ import pytest
 from tests.api.conftest import ONE_WRITER
 
 from minidb import MiniDB, Row, Table
+from minidb.api import shared_writes
+from minidb.engines.port import WriteTransaction
 from minidb.exceptions import (
     CommitUnknownError,
     RowNotFoundError,
@@ -24,6 +26,7 @@ from minidb.exceptions import (
     WriteTimeoutError,
 )
 from minidb.schema import IntegerField, Schema, StringField
+from minidb.tables.session import WriteSession
 
 PEOPLE = Schema(name=StringField(required=True, unique=True), age=IntegerField(index=True))
 
@@ -241,6 +244,86 @@ def test_where_there_is_no_room_for_all_those_that_fit_are_made(database_path: P
             pass
         assert [type(future.exception()) for future in futures] == [StorageFullError, type(None)] * 2
         assert [row.text for row in texts] == ["small", "small"]
+
+
+def test_one_that_finds_no_room_before_the_commit_hinders_no_other(database_path: Path) -> None:
+    with MiniDB(database_path, durability="none", max_size_bytes=2 * 1024 * 1024) as database:
+        people = database.create_table("people", PEOPLE)
+        calls = [insert(people, "Ada"), insert(people, "x" * 9_000_000), insert(people, "Bob")]  # more than is kept
+        with held_up(database, calls) as futures:
+            pass
+        assert [type(future.exception()) for future in futures] == [type(None), StorageFullError, type(None)]
+        assert [row.name for row in people] == ["Ada", "Bob"]
+
+
+@ONE_WRITER
+def test_what_ends_the_leader_that_makes_each_loses_none_in_silence(
+    database: MiniDB, people: Table[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = database.shared_writes
+    assert writes is not None
+    begin, begun = database.engine.begin_write, []
+
+    def begin_and_end(timeout_s: float) -> Any:  # Any: a transaction with another commit
+        begun.append(timeout_s)
+        if len(begun) == 3:
+            raise SystemExit
+        transaction: Any = begin(timeout_s)
+        if len(begun) == 1:
+
+            def fail() -> None:
+                raise StorageFullError("No room for all of it")
+
+            transaction.commit = fail
+        return transaction
+
+    def make(name: str) -> Call:
+        def make_or_return_error() -> object:
+            try:
+                return people.insert({"name": name})
+            except (SystemExit, CommitUnknownError) as error:
+                return error
+
+        return make_or_return_error
+
+    people.query(people.insert({"name": "Zoë"}))
+    monkeypatch.setattr(writes, "_begin", begin_and_end)
+    monkeypatch.setattr(shared_writes, "LOOK_AGAIN_S", 0.05)  # by whom the leader that ended did not call
+    with held_up(database, [make("Ada"), make("Bob"), make("Eve")]) as futures:
+        pass
+    names = {row.name for row in people}
+    assert len(names) == 2, "the second of them ended it"
+    for future, name in zip(futures, ("Ada", "Bob", "Eve"), strict=True):
+        assert name in names or isinstance(future.result(), SystemExit | CommitUnknownError)
+
+
+@ONE_WRITER
+def test_a_finalizer_that_writes_while_its_thread_leads_is_refused_and_not_waited_for(
+    database: MiniDB, people: Table[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = database.shared_writes
+    assert writes is not None
+    session_of, errors = database._session_of, list[BaseException]()
+
+    class Farewell:
+        def __del__(self) -> None:
+            try:
+                people.insert({"name": "too late"})
+            except WriteTimeoutError as error:
+                errors.append(error)
+
+    def collect_first(alone: WriteTransaction) -> WriteSession:
+        Farewell()
+        return session_of(alone)
+
+    people.query(people.insert({"name": "Ada"}))
+    monkeypatch.setattr(writes, "_session_of", collect_first)
+    thread = threading.Thread(target=insert(people, "Bob"), daemon=True)  # else a failure would hang the tests
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert len(errors) == 1
+    assert [row.name for row in people] == ["Ada", "Bob"]
 
 
 @ONE_WRITER

@@ -240,6 +240,7 @@ class Calls:
         return (
             threading.get_ident() != threading.main_thread().ident
             and self.shared_writes is not None
+            and not self.shared_writes.is_led_by_caller
             and ambient_transaction() is None  # one of another object for this database would be waited for in vain
             and not self._catalog.runs_code(key)
             and not any(type(one) is not dict and isinstance(one, Mapping) for one in arguments)

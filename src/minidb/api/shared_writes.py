@@ -49,12 +49,13 @@ Operation = Callable[[WriteSession], Any]  # Any: what the caller is to get
 class SharedWrite(Waiter):
     """What one thread wants to be written, and what has come of it."""
 
-    __slots__ = ("deadline", "failure", "operation", "result")
+    __slots__ = ("deadline", "failure", "operation", "result", "thread_id")
 
     def __init__(self, operation: Operation, deadline: float) -> None:
         super().__init__()
         self.operation = operation
         self.deadline = deadline
+        self.thread_id = threading.get_ident()
         self.result: Any = None  # Any: as above
         self.failure: BaseException | None = None
 
@@ -85,22 +86,31 @@ class SharedWrites:
         self._session_of = session_of
         self._timeout_s = timeout_s
         self._waiting: deque[SharedWrite] = deque()
-        self._leading = threading.Lock()
+        self._leader: dict[None, SharedWrite] = {}  # at most one: taken, with its thread, and left in one step each
         self._gathers = gathers
         self._gathering: SharedWrite | None = None
         self._expected = 1  # those of the last group, and who waited when it was done
 
+    @property
+    def is_led_by_caller(self) -> bool:
+        """Whether the caller's thread is in the middle of leading, as in a finalizer that the collector runs there."""
+        leader = self._leader.get(None)
+        return leader is not None and leader.thread_id == threading.get_ident()
+
     def make(self, operation: Operation) -> Any:  # Any: what the operation returns
-        """Run an operation, and return its result when that is committed. Raises as both do."""
+        """Run an operation, and return its result when that is committed. Raises as both do.
+
+        REQUIRES that the caller's thread does not lead: it would wait for itself.
+        """
         write = SharedWrite(operation, time.monotonic() + self._timeout_s)
         self._waiting.append(write)
         while not write.is_done:
-            if self._leading.acquire(blocking=False):
+            if self._leader.setdefault(None, write) is write:
                 try:
                     if not write.is_done:
                         self._lead(write)
                 finally:
-                    self._leading.release()
+                    self._leader.clear()
                     self._call_next()
             else:
                 self._call_gathering()
@@ -167,6 +177,8 @@ class SharedWrites:
         try:
             for write in group:
                 write.run(session)
+                if alone.is_doomed and write.failure is not None:  # it found no room, and took from the others theirs
+                    raise write.failure
             if any(write.failure is None for write in group):
                 alone.commit()
         except StorageFullError as error:
@@ -185,7 +197,7 @@ class SharedWrites:
 
     def _make_each(self, group: Sequence[SharedWrite]) -> None:
         """Make each in a transaction of its own: together they found no room, and some of them may."""
-        for write in group:
+        for number, write in enumerate(group):
             try:
                 alone = self._begin(self._timeout_s)
                 try:
@@ -196,6 +208,10 @@ class SharedWrites:
                     alone.close()
             except Exception as error:  # noqa: BLE001  # as above
                 write.failure = error
+            except BaseException:
+                for other in group[number:]:  # what they have is of the transaction that was undone
+                    other.failure = CommitUnknownError("The commit failed, and may have happened or not")
+                raise
 
 
 def _fail(group: Sequence[SharedWrite], error: Exception) -> None:
